@@ -36,36 +36,58 @@ def get_config() -> ConfigDict:
     config.layout.template.separator = "\n"  # what ends a demonstration
 
     config.prompt = ConfigDict()  # matters where layout.prompt_tokens > 0
-    config.prompt.initialisation = "sampled_vocabulary"  # sampled_vocabulary | random_normal | text | file
-    config.prompt.text = ""  # the text of initialisation="text"
-    config.prompt.source = ""  # the prompt of initialisation="file": a run folder, .safetensors, .npy, PEFT folder
+    # What its rows are at first: sampled_vocabulary | random_normal | random_uniform (both as wide as the embeddings)
+    # | text | label_words (embeddings of words of the targets) | demonstration (of a training example) | file
+    config.prompt.initialisation = "sampled_vocabulary"
+    config.prompt.text = ""  # of initialisation="text"; the words of "label_words", by default the most common ones
+    config.prompt.source = ""  # of "file": a run folder, .safetensors, .npy, an Orbax checkpoint, a PEFT folder
     config.prompt.reparameterisation = "mlp"  # mlp (folded away after training) | none
     config.prompt.hidden = 512  # width of the MLP
+    config.prompt.depth = 1  # its hidden layers
+    config.prompt.activation = "tanh"  # tanh | relu | gelu | silu
+    config.prompt.residual = True  # add the rows to what the MLP gives; training then starts from them exactly
 
-    config.training = ConfigDict()  # matters where layout.prompt_tokens > 0
+    config.training = ConfigDict(type_safe=False)  # matters where layout.prompt_tokens > 0; takes a tuple as an axis
     config.training.steps = 1000  # 0: the prompt is used as it is
     config.training.batch_size = 8
     config.training.group_by_length = True  # examples of similar length share a batch: less padding
-    config.training.learning_rate = 2e-3  # the peak; AdamW, linear warmup, then linear decay to 0
-    config.training.warmup_steps = 10
+    config.training.accumulate = 1  # parts that a batch is run in, one after another: less memory, the same gradient
+    config.training.optimizer = "adamw"  # adamw | adafactor | sgd
+    config.training.momentum = 0.0  # of sgd
+    config.training.learning_rate = 2e-3  # the peak; a tuple, (1e-3, 3e-3, 1e-2), is a search in one population
+    config.training.schedule = "linear"  # after the warmup: linear (to 0) | cosine (to 0) | constant
+    config.training.warmup_steps = 10  # of a linear rise to the peak
     config.training.weight_decay = 0.0
     config.training.clip_norm = 1.0  # of each prompt's own gradient
     config.training.eval_every = 100  # steps between dev losses; the prompt with the lowest is kept
     config.training.dev_examples = 64  # examples of the dev split that the dev loss is measured on
 
-    config.decoding = ConfigDict()
+    config.decoding = ConfigDict()  # names and meanings of Hugging Face's `generate`, see ipt_jax/search.py
     config.decoding.max_new_tokens = 64
-    config.decoding.stop = ("\n",)  # besides the end token
-    config.decoding.num_beams = 1  # 1 is greedy search; this and the next two as in Hugging Face's `generate`
-    config.decoding.length_penalty = 1.0
-    config.decoding.early_stopping = False
+    config.decoding.min_new_tokens = 0  # no end token before
+    config.decoding.stop = ("\n",)  # texts, besides the end token
+    config.decoding.eos_token_id = ()  # ids of end tokens; none: the tokenizer's
+    config.decoding.num_beams = 1  # 1 is greedy search
+    config.decoding.length_penalty = 1.0  # this and the next of beam search
+    config.decoding.early_stopping = False  # False | True | never
+    config.decoding.no_repeat_ngram_size = 0  # n: no n-gram of input and output twice; 0 allows all
+    config.decoding.repetition_penalty = 1.0  # for tokens of input and output; 1.0 is none
+    config.decoding.do_sample = False  # draw tokens, by the next four
+    config.decoding.temperature = 1.0
+    config.decoding.top_k = 50  # 0: all tokens
+    config.decoding.top_p = 1.0
+    config.decoding.seed = 0  # an example draws by it and by its own id
 
     config.runs = ConfigDict()  # name → what differs from the above; a tuple stands for one run per value
 
     config.execution = ConfigDict()  # how, not what: no part of a run's identity
     config.execution.checkpoint_every = 50  # steps between checkpoints: what kill -9 can cost
     config.execution.log_every = 5  # steps between rows of metrics.jsonl
-    config.execution.decode_batch_size = 32
+    config.execution.warn_after = 100  # steps after which a prompt that has not moved, or learned nothing, is reported
+    config.execution.population_axis = "rows"  # what devices share out: rows (of all members of a population) | members
+    config.execution.memory_gb = 0.0  # of a device, for training; larger populations are split. 0: what there is
+    config.execution.rematerialisation = "auto"  # what a gradient finds of a layer: none (all) | dots | block | auto
+    config.execution.decode_batch_size = 0  # most rows decoded together; 0: by the memory of the devices
     config.execution.cache_dir = ""  # Arrow tables, embeddings, compiled programs; default ~/.cache/ipt_jax
     return config
 

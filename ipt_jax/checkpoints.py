@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import safetensors.numpy
 from ipt_jax.errors import InputError
 
 PROMPT_KEY = "prompt_embeddings"
-_STEP_FORMAT = "step_{:08d}"
+_DIGEST = "sha256"
 _log = logging.getLogger(__name__)
 
 
@@ -38,7 +39,8 @@ class Checkpoints:
         """
         if step in self._manager.all_steps():
             self._manager.delete(step)
-        self._manager.save(step, args=ocp.args.StandardSave(_flatten(state)), force=True)
+        flat = _flatten(state)
+        self._manager.save(step, args=ocp.args.StandardSave({**flat, _DIGEST: _digest(flat)}), force=True)
 
     def restore(self, like: Any) -> Any | None:
         """The newest readable state in the structure of `like`, or None if there is none.
@@ -49,9 +51,12 @@ class Checkpoints:
         abstract = {
             name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding) for name, leaf in wanted.items()
         }
+        abstract[_DIGEST] = np.zeros(hashlib.sha256().digest_size, np.uint8)
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 flat = self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+                if (flat.pop(_DIGEST) != _digest(flat)).any():
+                    raise ValueError("its content is not what was written")
             except Exception as error:  # orbax raises many kinds for a damaged folder; all mean "not this one"
                 _log.warning("checkpoint %s of %s cannot be read (%s); trying the one before", step, self.folder, error)
                 continue
@@ -65,6 +70,15 @@ class Checkpoints:
 def _flatten(state: Any) -> dict[str, Any]:
     leaves = jax.tree_util.tree_leaves_with_path(state)
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _digest(flat: dict[str, Any]) -> np.ndarray:
+    """SHA-256 of all arrays, u8[32]: formats of checkpoints notice a missing byte, but not every changed one."""
+    digest = hashlib.sha256()
+    for name in sorted(flat):
+        digest.update(name.encode())
+        digest.update(np.asarray(flat[name]).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def save_prompt(path: Path, prompt: np.ndarray, metadata: dict[str, str]) -> None:
@@ -131,7 +145,12 @@ def _from_orbax(folder: Path, step: int) -> np.ndarray:
     manager.close()
     if "best_prompt" not in flat:
         raise InputError(f"{folder}: checkpoint {step} holds {sorted(flat)}, but no best_prompt")
-    return _checked(np.asarray(flat["best_prompt"])[0], folder)
+    best = np.asarray(flat["best_prompt"])
+    if len(best) != 1:
+        raise InputError(
+            f"{folder} holds a population of {len(best)} prompts; give the checkpoints of one run's folder"
+        )
+    return _checked(best[0], folder)
 
 
 def _checked(prompt: np.ndarray, path: Path) -> np.ndarray:

@@ -1,189 +1,171 @@
-"""Greedy decoding: prefill the context once, then one token at a time over a two-segment cache."""
+"""What every way of decoding shares: rows with their prefilled context, and the texts that come out."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from ipt_jax.models.cache import Pair
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.prefix import Prefix
 from ipt_jax.soft_prompt import prepend
-
-LENGTH, EOS, STOP_TEXT = 0, 1, 2
-STOP_NAMES = {LENGTH: "length", EOS: "eos", STOP_TEXT: "stop_text"}
+from ipt_jax.stopping import STOP_NAMES, STOP_TEXT, StopTokenizer
 
 
 class Decoded(NamedTuple):
-    """What a batch wrote.
+    """What a batch wrote: N = B · R rows, where R answers of one row stand beside one another.
 
     Attributes:
-      tokens: i32[B, M], zero after the last one.
-      lengths: i32[B], tokens written, the one that stopped the row counted.
-      log_probability: f32[B], summed over those tokens.
-      stop: i32[B], one of LENGTH, EOS, STOP_TEXT.
+      tokens: i32[N, M], zero after the last one.
+      lengths: i32[N], tokens written, the one that stopped the row counted.
+      token_log_probabilities: f32[N, M], of each token by the model itself, before any processor; zero after the last.
+      stop: i32[N], one of LENGTH, EOS, STOP_TEXT.
+      score: f32[N], what beam search ranks by: the sum of processed log-probabilities / length ** length_penalty;
+        the log-probability where there are no beams.
     """
 
     tokens: jax.Array
     lengths: jax.Array
-    log_probability: jax.Array
+    token_log_probabilities: jax.Array
     stop: jax.Array
+    score: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
 class Generation:
-    """One finished row: its token ids, its text up to the stop, why it stopped, its log-probability."""
+    """One finished row.
+
+    Attributes:
+      tokens: the ids written, the one that stopped the row counted.
+      text: up to the stop.
+      stop: `eos`, `stop_text` or `length`.
+      log_probability: of the tokens by the model itself; the sum of `token_log_probabilities`.
+      score: what beam search ranks by, see `Decoded`.
+    """
 
     tokens: tuple[int, ...]
     text: str
     stop: str
     log_probability: float
+    token_log_probabilities: tuple[float, ...]
+    score: float
 
 
-class StopTokenizer(Protocol):
-    eos_ids: tuple[int, ...]
-    vocab_size: int
-
-    def decode(self, ids: Sequence[int]) -> str: ...
-
-    def pieces_containing(self, text: str) -> np.ndarray: ...
-
-
-def stop_table(tokenizer: StopTokenizer, stop: Sequence[str], vocab_size: int) -> np.ndarray:
-    """i32[V]: what writing a token means for its row: go on (0), EOS, or STOP_TEXT.
-
-    A stop text ends a row on the device when a single token contains it, as every spelling of a newline
-    does. One that several tokens spell together is found afterwards in the text (`finish`): the answer is
-    the same, only the row runs longer than it had to.
-    """
-    table = np.zeros(vocab_size, np.int32)
-    for text in stop:
-        table[np.asarray(tokenizer.pieces_containing(text), np.int64)] = STOP_TEXT
-    table[list(tokenizer.eos_ids)] = EOS
-    return table
-
-
-class Prefilled(NamedTuple):
-    """Everything before the first new token; the loops of greedy and beam search start from it.
+class Rows(NamedTuple):
+    """What is known of rows before anything is written, and stays so. Every leaf has leading axis B.
 
     Attributes:
-      last_hidden: [B, E], of each row's last real position.
-      context: per layer, keys and values [B, S, G, H].
+      context: per layer, keys [B, G, H, S] and values [B, G, S, H].
       context_lengths: i32[B], prompt rows counted.
-      layers: the blocks' parameters layer by layer.
+      tokens, lengths: i32[B, T], i32[B], the inputs; padded on the right.
+      keys: u32[B, R, 2] from `sampling.row_keys`, for R answers of each row; None where nothing is drawn.
     """
 
-    last_hidden: jax.Array
-    context: tuple[tuple[jax.Array, jax.Array], ...]
+    context: tuple[Pair, ...]
     context_lengths: jax.Array
-    layers: tuple[Any, ...]
+    tokens: jax.Array
+    lengths: jax.Array
+    keys: jax.Array | None
 
-    def empty_segment(self, beams: int, max_new_tokens: int) -> tuple[tuple[jax.Array, jax.Array], ...]:
-        """Per layer, keys and values [B, W, M, G, H] for what will be generated."""
-        keys = self.context[0][0]
-        empty = jnp.zeros((keys.shape[0], beams, max_new_tokens, *keys.shape[2:]), keys.dtype)
-        return tuple((empty, empty) for _ in self.context)
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """A frozen language model within a traced function.
+
+    Attributes:
+      layers: `params`, the blocks layer by layer, from `decoder.unstack`.
+      stops: integers[S, V] from `stop_table`, or i32[V] with the kind of each token.
+    """
+
+    decoder: FrozenDecoder
+    params: Any
+    layers: tuple[Any, ...]
+    stops: jax.Array
+
+
+class Strategy(Protocol):
+    """A way to continue rows, token by token; without arrays and hashable, so static to `jax.jit`.
+
+    What it carries from step to step is a pytree whose every leaf has leading axis B: rows can be taken out of it and
+    others put in their places.
+    """
+
+    max_new_tokens: int
+
+    def begin(self, model: Model, rows: Rows, last_hidden: jax.Array) -> Any:
+        """Chooses the first token of each row from the hidden states [B, D] of its last position."""
+
+    def advance(self, model: Model, rows: Rows, carried: Any, entry: jax.Array) -> Any:
+        """Chooses one token more; the keys and values of the newest are written at `entry` i32[] of their ring."""
+
+    def live(self, carried: Any) -> jax.Array:
+        """bool[B]: which rows go on. Those that do not are no longer changed by `advance`; zeros are not live."""
+
+    def result(self, carried: Any) -> Decoded:
+        """What was written."""
 
 
 def prefill(
     decoder: FrozenDecoder,
     params: Any,
-    prompts: jax.Array,
+    prompts: jax.Array | Prefix,
     prompt_index: jax.Array,
     tokens: jax.Array,
     lengths: jax.Array,
-) -> Prefilled:
-    """Runs the soft prompt and the tokens of each row once; arguments as in `greedy`."""
-    context_lengths = lengths + prompts.shape[1]
-    hidden, (keys, values) = decoder.prefill(params, prepend(prompts[prompt_index], decoder.embed(params, tokens)))
-    return Prefilled(
-        last_hidden=jnp.take_along_axis(hidden, (context_lengths - 1)[:, None, None], axis=1)[:, 0],
-        context=tuple(zip(keys, values, strict=True)),  # one pair a layer, cut out of the stack once
-        context_lengths=context_lengths,
-        layers=decoder.unstack(params),
-    )
-
-
-@functools.partial(jax.jit, static_argnames=("decoder", "max_new_tokens"))
-def greedy(
-    decoder: FrozenDecoder,
-    params: Any,
-    prompts: jax.Array,
-    prompt_index: jax.Array,
-    tokens: jax.Array,
-    lengths: jax.Array,
-    stops: jax.Array,
-    *,
-    max_new_tokens: int,
-) -> Decoded:
-    """The most probable next token, again and again, for rows that may each have another soft prompt.
+    keys: jax.Array | None = None,
+) -> tuple[Rows, jax.Array]:
+    """Runs the soft prompt and the tokens of each row once.
 
     Args:
-      prompts: f32[K, P, E]; P may be 0.
+      prompts: f32[K, P, E], where P may be 0; or the `Prefix` that begins with them.
       prompt_index: i32[B], which prompt stands before each row.
       tokens, lengths: i32[B, T], i32[B]; padded on the right, every length at least 1 or P at least 1.
-      stops: i32[V] from `stop_table`.
-      max_new_tokens: M; P + lengths + M must not pass the model's positions (checked by the caller).
+      keys: as in `Rows`.
+
+    Returns:
+      The rows, and the hidden states [B, D] of each one's last position.
     """
-    start = prefill(decoder, params, prompts, prompt_index, tokens, lengths)
-    batch = tokens.shape[0]
+    if isinstance(prompts, Prefix):
+        before, prompt_rows, covered = prompts.of_rows(prompt_index), prompts.prompt_rows, prompts.tokens
+        embeddings, last = decoder.embed(params, tokens[:, covered:]), lengths - covered - 1
+    else:
+        before, prompt_rows = None, prompts.shape[1]
+        embeddings = prepend(prompts[prompt_index], decoder.embed(params, tokens))
+        last = prompt_rows + lengths - 1
+    last_hidden, (of_keys, of_values) = decoder.prefill(params, embeddings, last, before)
+    context = tuple(zip(of_keys, of_values, strict=True))  # one pair a layer, cut out of the stack once
+    return Rows(context, prompt_rows + lengths, tokens, lengths, keys), last_hidden
 
-    def choose(hidden, m, out):
-        """Writes token m of every row that has not stopped, and notes whether it stops there."""
-        logits = decoder.project(params, hidden)
-        token = jnp.argmax(logits, axis=-1).astype(jnp.int32)
-        log_probability = jnp.max(logits, axis=-1) - jax.nn.logsumexp(logits, axis=-1)
-        going = out.stop == LENGTH
-        token = jnp.where(going, token, 0)
-        return token, Decoded(
-            tokens=jax.lax.dynamic_update_slice_in_dim(out.tokens, token[:, None], m, axis=1),
-            lengths=out.lengths + going,
-            log_probability=out.log_probability + jnp.where(going, log_probability, 0.0),
-            stop=jnp.where(going, stops[token], out.stop),
-        )
 
-    def unfinished(carry):
-        m, _, _, out = carry
-        return (m < max_new_tokens) & jnp.any(out.stop == LENGTH)
+def run(strategy: Strategy, model: Model, rows: Rows, carried: Any, entry: jax.Array, until: jax.Array | int) -> Any:
+    """Continues rows until no more than `until` of them are live. Returns the next ring entry and what is carried."""
 
-    def advance(carry):
-        m, token, generated, out = carry
-        hidden, generated = decoder.step(
-            params,
-            start.layers,
-            decoder.embed(params, token[:, None]),
-            start.context,
-            generated,
-            start.context_lengths,
-            m - 1,
-        )
-        token, out = choose(hidden[:, 0], m, out)
-        return m + 1, token, generated, out
+    def more(state):
+        return strategy.live(state[1]).sum() > until
 
-    nothing = Decoded(
-        tokens=jnp.zeros((batch, max_new_tokens), jnp.int32),
-        lengths=jnp.zeros((batch,), jnp.int32),
-        log_probability=jnp.zeros((batch,), jnp.float32),
-        stop=jnp.full((batch,), LENGTH, jnp.int32),
-    )
-    token, out = choose(start.last_hidden, 0, nothing)
-    carry = (jnp.int32(1), token, start.empty_segment(1, max_new_tokens), out)
-    return jax.lax.while_loop(unfinished, advance, carry)[3]
+    def advance(state):
+        entry, carried = state
+        return (entry + 1) % strategy.max_new_tokens, strategy.advance(model, rows, carried, entry)
+
+    return jax.lax.while_loop(more, advance, (entry, carried))
 
 
 def finish(decoded: Decoded, tokenizer: StopTokenizer, stop: Sequence[str]) -> list[Generation]:
-    """Arrays of a batch → texts, each cut before the first stop text in it."""
-    tokens, lengths, log_probabilities, stops = (np.asarray(x) for x in decoded)
+    """Arrays of a batch → N texts, each cut before the first stop text in it.
+
+    The text has the final word: a token that completes a stop text may hold other text before and behind it.
+    """
     rows = []
-    for ids, length, log_probability, why in zip(tokens, lengths, log_probabilities, stops, strict=True):
+    for ids, length, log_probabilities, why, score in zip(*map(np.asarray, decoded), strict=True):
         ids = tuple(int(i) for i in ids[:length])
         text = tokenizer.decode(ids)
         cuts = [text.find(s) for s in stop if s in text]
         if cuts:
             text, why = text[: min(cuts)], STOP_TEXT
-        rows.append(Generation(ids, text, STOP_NAMES[int(why)], float(log_probability)))
+        each = tuple(float(x) for x in log_probabilities[:length])
+        rows.append(Generation(ids, text, STOP_NAMES[int(why)], sum(each), each, float(score)))
     return rows

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from ipt_jax import generation
 from ipt_jax.errors import InputError
-from ipt_jax.generation import Search
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.preparation import PreparedSplit
+from ipt_jax.search import Search
 from ipt_jax.storage import append_rows, read_rows, repair
 from ipt_jax.tasks.base import Task
 
@@ -46,7 +46,7 @@ def predict(
     Args:
       prompts: f32[K, P, E], one per member.
     """
-    work, places = [], []
+    work, places, ids = [], [], []
     for k, member in enumerate(members):
         if member.predictions.exists():
             repair(member.predictions)
@@ -55,6 +55,7 @@ def predict(
             if id not in done:
                 work.append((k, member.split.rows[i].tokens))
                 places.append((k, i))
+                ids.append(id)
     total = sum(len(member.split.rows) for member in members)
     with tqdm(total=total, initial=total - len(work), desc=title, unit="example") as progress:
         for batch in generation.generate(
@@ -66,14 +67,16 @@ def predict(
             search,
             batch_size=batch_size,
             devices=devices,
-            names=[f"{task.name} {members[k].split.examples[i]['id']}" for k, i in places],
+            names=[f"{task.name} {id}" for id in ids],
+            ids=ids,
         ):
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, generated in batch:
                 k, i = places[index]
                 rows.setdefault(k, []).append(_row(task, members[k].split, i, generated))
-            for k, finished in rows.items():
-                append_rows(members[k].predictions, finished)
+            if jax.process_index() == 0:  # all processes decode every row together; the first one writes
+                for k, finished in rows.items():
+                    append_rows(members[k].predictions, finished)
             progress.update(len(batch))
 
 

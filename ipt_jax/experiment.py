@@ -17,16 +17,17 @@ import jax
 import ml_collections
 import numpy as np
 
-from ipt_jax import beam_search, decoding, evaluation, mesh, report, retrieval
-from ipt_jax.checkpoints import load_prompt, prompt_metadata
+from ipt_jax import evaluation, memory, mesh, preemption, report, retrieval, slots
+from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
-from ipt_jax.generation import Search
+from ipt_jax.initialisation import initial_rows
 from ipt_jax.layout import Template
 from ipt_jax.models import loading
-from ipt_jax.population import Member, initial_rows, together, train_population, training_seconds
+from ipt_jax.population import Member, arrange, describe_training, together, train_population
 from ipt_jax.preparation import PreparedSplit, Preparer
 from ipt_jax.results import RunFolder, sync_results
 from ipt_jax.runs import Run, expand, populations
+from ipt_jax.search import Search
 from ipt_jax.storage import canonical_json, write_json
 from ipt_jax.tasks import base, get_task
 from ipt_jax.training import Trainer
@@ -70,8 +71,9 @@ def run(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> None:
     failures: list[str] = []
     if groups:
         execution = Execution(config.execution, workdir)
-        for index, group in enumerate(groups):
-            failures += execution.run_group(group, f"[{index + 1}/{len(groups)}] {group[0].method}")
+        with preemption.restartable():
+            for index, group in enumerate(groups):
+                failures += execution.run_group(group, f"[{index + 1}/{len(groups)}] {group[0].method}")
     else:
         _log.info("all %d runs in %s are finished; nothing to do", len(runs), workdir)
     if groups or not (workdir / "report" / "index.html").exists():
@@ -119,7 +121,10 @@ class Execution:
             self._describe(run, folder)
             split = rows_of(preparer, run, run.settings.task.split, with_target=False)
             members.append(evaluation.Member(split, folder.predictions))
-        prompts = [load_prompt(f.path) if r.steps else initial_rows(lm, r) for r, f in zip(runs, folders, strict=True)]
+        prompts = [
+            load_prompt(folder.path) if run.steps else start_of(preparer, run)
+            for run, folder in zip(runs, folders, strict=True)
+        ]
         prepared = time.monotonic()
         evaluation.predict(
             lm,
@@ -147,7 +152,7 @@ class Execution:
             dtype=model.dtype,
             revision=model.revision,
             attention=model.attention,
-            place_on_device=lambda array: jax.device_put(array, mesh.replicated(self.devices)),
+            mesh=self.devices,
         )
         _log.info("loaded %s: %s on %s", lm.name, lm.dtype, describe_devices())
         return lm
@@ -156,25 +161,39 @@ class Execution:
         return Preparer(self._lm(model), get_task(task, data_dir), self.cache_dir)
 
     def _train(self, preparer: Preparer, group: Sequence[Run], title: str) -> dict[str, int]:
-        runs = together(self.workdir, group)
-        if not runs:
+        if all(RunFolder(self.workdir, run.id).prompt.exists() for run in group):
             return {}
-        members = []
-        for run in runs:
-            folder = RunFolder(self.workdir, run.id)
-            self._describe(run, folder)
-            train = rows_of(preparer, run, "train", with_target=True)
-            dev = rows_of(preparer, run, "dev", with_target=True)
-            members.append(Member(run, folder, train.rows, dev.rows[: run.settings.training.dev_examples]))
-        return train_population(
+        members = {run.id: self._member(preparer, run) for run in group}
+        arrangement = arrange(
             preparer.lm,
-            members,
+            list(members.values()),
             self.devices,
-            workdir=self.workdir,
-            checkpoint_every=self.settings.checkpoint_every,
-            log_every=self.settings.log_every,
-            title=f"{title}: train {len(members)} prompt{'s' * (len(members) > 1)}",
+            axis=self.settings.population_axis,
+            rematerialisation=self.settings.rematerialisation,
+            budget=memory.device_budget(self.settings.memory_gb),
         )
+        failed: dict[str, int] = {}
+        while runs := together(self.workdir, [run for run in group if run.id not in failed], arrangement.size):
+            failed |= train_population(
+                preparer.lm,
+                [members[run.id] for run in runs],
+                self.devices,
+                workdir=self.workdir,
+                checkpoint_every=self.settings.checkpoint_every,
+                log_every=self.settings.log_every,
+                warn_after=self.settings.warn_after,
+                arrangement=arrangement,
+                title=f"{title}: train {len(runs)} prompt{'s' * (len(runs) > 1)}",
+            )
+        return failed
+
+    def _member(self, preparer: Preparer, run: Run) -> Member:
+        folder = RunFolder(self.workdir, run.id)
+        self._describe(run, folder)
+        train = rows_of(preparer, run, "train", with_target=True)
+        dev = rows_of(preparer, run, "dev", with_target=True)
+        start = start_of(preparer, run)
+        return Member(run, folder, train.rows, dev.rows[: run.settings.training.dev_examples], start)
 
     def _describe(self, run: Run, folder: RunFolder) -> None:
         if not folder.run_json.exists():
@@ -189,16 +208,8 @@ class Execution:
         scores = evaluation.score(task, member)
         training = None
         if run.steps:
-            metadata = prompt_metadata(folder.prompt)
-            training = settings.training.to_dict() | {
-                "examples": len(preparer.split("train", settings.limit.train)),
-                "reparameterisation": settings.prompt.reparameterisation,
-                "initialisation": settings.prompt.initialisation,
-                "best_step": int(metadata["best_step"]),
-                "best_dev_loss": float(metadata["best_dev_loss"]),
-            }
-            # From the metrics, because other processes may have done a part of the training.
-            train = training_seconds(folder) / int(metadata["population"])
+            examples = len(preparer.split("train", settings.limit.train))
+            training, train = describe_training(lm, run, folder, examples, self.settings.warn_after)
             measured = {**measured, "seconds": {"train": train, **measured["seconds"]}}
         return {
             "run": run.id,
@@ -253,6 +264,12 @@ def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> P
     )
 
 
+def start_of(preparer: Preparer, run: Run) -> np.ndarray:
+    """f32[P, E], the rows that the run's prompt starts from."""
+    limit = run.settings.limit.get("train", 0)
+    return initial_rows(preparer.lm, run.settings, lambda: preparer.split("train", limit))
+
+
 def cache_dir(configured: str) -> Path:
     """Where vectors, tables and compiled programs are kept between experiments."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -266,8 +283,8 @@ def enable_compilation_cache(folder: Path) -> None:
 
 def compilations() -> int:
     """Programs compiled (or read from the cache of compiled ones) so far for the functions that matter."""
-    functions = (Trainer.step, Trainer.losses, decoding.greedy, beam_search.beam_search, retrieval.mean_hidden)
-    return sum(function._cache_size() for function in functions)
+    functions = (Trainer.step, Trainer.losses, retrieval.mean_hidden)
+    return sum(function._cache_size() for function in functions) + slots.compilations()
 
 
 def describe_devices() -> str:

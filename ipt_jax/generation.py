@@ -1,48 +1,32 @@
-"""A list of work → batches of few shapes → generated rows, each as soon as its batch is done."""
+"""A list of work → generated rows, each as soon as it is finished: what to share, how many at once, what if too many."""
 
 from __future__ import annotations
 
-import dataclasses
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from ipt_jax import decoding
-from ipt_jax.batching import bucket
-from ipt_jax.beam_search import beam_search
 from ipt_jax.decoding import Generation
 from ipt_jax.errors import InputError
-from ipt_jax.mesh import put_rows
+from ipt_jax.memory import bytes_on_device, device_budget
+from ipt_jax.mesh import replicated
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.prefix import share_prefix
+from ipt_jax.search import Search
+from ipt_jax.slots import Slots
+from ipt_jax.stopping import stop_table
+from ipt_jax.strategies import keys_of, strategy_of
+from ipt_jax.work_list import plan, rows_that_fit
 
+_log = logging.getLogger(__name__)
 
-@dataclasses.dataclass(frozen=True)
-class Search:
-    """How a continuation is searched for; names and meanings are those of Hugging Face's `generate`.
-
-    Attributes:
-      max_new_tokens: most tokens to write.
-      stop: texts that end a row, besides the tokenizer's end tokens.
-      num_beams: 1 is greedy search.
-      length_penalty, early_stopping: of beam search, see `beam_search`.
-    """
-
-    max_new_tokens: int = 64
-    stop: tuple[str, ...] = ("\n",)
-    num_beams: int = 1
-    length_penalty: float = 1.0
-    early_stopping: bool | str = False
-
-    def __post_init__(self):
-        if self.max_new_tokens < 1:
-            raise InputError(f"max_new_tokens={self.max_new_tokens} must be at least 1")
-        if self.num_beams < 1:
-            raise InputError(f"num_beams={self.num_beams} must be at least 1")
-        if self.early_stopping not in (True, False, "never"):
-            raise InputError(f"early_stopping={self.early_stopping!r} must be True, False or 'never'")
+# Rows to decode at once where memory would allow more. A step on two CPU cores is arithmetic from 32 rows on, and more
+# of them make nothing faster; an accelerator reads its weights for 256 rows in the time of one.
+_MOST_ON_CPU, _MOST = 32, 256
 
 
 def check_lengths(
@@ -75,63 +59,77 @@ def generate(
     work: Sequence[tuple[int, Sequence[int]]],
     search: Search,
     *,
-    batch_size: int,
+    batch_size: int = 0,
     names: Sequence[str] | None = None,
+    ids: Sequence[str] | None = None,
     devices: Mesh | None = None,
 ) -> Iterator[list[tuple[int, Generation]]]:
-    """Continues rows of token ids; rows of many prompts share a batch.
+    """Continues rows of token ids; rows of many prompts are decoded together.
 
     Args:
       prompts: f32[K, P, E].
       tokenizer: for the ends, the stop texts and the text of what is generated.
       work: (index of the prompt, token ids) of each row; they begin with the tokenizer's BOS where it has one.
       search: how to continue them.
-      batch_size: rows decoded together (with beams, so many rows of `num_beams` beams).
+      batch_size: at most so many rows decoded together (with beams, so many rows of `num_beams` beams); 0: as many
+        as fit the device's memory and make it faster.
       names: what to call the rows in an error.
-      devices: spreads a batch's rows over its `data` axis, which must divide `batch_size`.
+      ids: what a row's draws depend on besides the seed; its place in `work` by default.
+      devices: spreads the rows over its `data` axis.
 
     Yields:
-      For each batch the pairs (index into `work`, what was generated), longest inputs first.
+      Lists of pairs (index into `work`, what was generated) as rows finish, longest inputs first;
+      `num_return_sequences` pairs of each row, best first where there are beams.
 
     Raises:
       InputError: a row does not fit the model's positions.
     """
+    if not work:
+        return
     prompt_rows, config = prompts.shape[1], decoder.config
+    lengths = [len(tokens) for _, tokens in work]
     names = names or [f"row {i}" for i in range(len(work))]
-    check_lengths(decoder, prompt_rows, [len(tokens) for _, tokens in work], search.max_new_tokens, names)
-    stops = decoding.stop_table(tokenizer, search.stop, config.vocab_size)
-    order = sorted(range(len(work)), key=lambda i: len(work[i][1]))
-    if devices is None:  # a handful of rows does not pay for a full batch
-        batch_size = min(batch_size, 1 << max(0, len(work) - 1).bit_length())
-    while order:
-        batch, order = order[-batch_size:], order[:-batch_size]
-        # Past the positions no token is real, so cutting a bucket there loses nothing.
-        width = min(bucket(len(work[batch[-1]][1])), config.max_positions - prompt_rows)
-        tokens = np.zeros((batch_size, width), np.int32)
-        lengths, index = np.zeros(batch_size, np.int32), np.zeros(batch_size, np.int32)
-        # A batch that is not full is filled up with its last row again, which stops when that row does.
-        for row, i in enumerate(batch + batch[-1:] * (batch_size - len(batch))):
-            index[row], ids = work[i]
-            tokens[row, : len(ids)], lengths[row] = ids, len(ids)
-        arrays = (index, tokens, lengths)
-        if devices is not None:
-            arrays = put_rows(devices, arrays, axis=0)
-        if search.num_beams == 1:
-            decoded = decoding.greedy(decoder, params, prompts, *arrays, stops, max_new_tokens=search.max_new_tokens)
-        else:
-            decoded = beam_search(
+    check_lengths(decoder, prompt_rows, lengths, search.max_new_tokens, names)
+    ends = search.eos_token_id or tokenizer.eos_ids
+    stops = stop_table(tokenizer, search.stop, config.vocab_size, ends)
+    stops = jax.device_put(stops, None if devices is None else replicated(devices))
+    keys = keys_of(search, range(len(work)) if ids is None else ids)
+    share = 1 if devices is None else devices.shape["data"]
+    fitting = share * rows_that_fit(
+        config,
+        search,
+        positions=prompt_rows + max(lengths),
+        itemsize=jax.tree.leaves(params)[0].dtype.itemsize,
+        budget=device_budget() - 2 * bytes_on_device(params),  # stacked, and layer by layer
+    )
+    most = batch_size or share * (_MOST_ON_CPU if jax.default_backend() == "cpu" else _MOST)
+    size, halved, waiting = min(most, fitting), False, list(range(len(work)))
+    shared = share_prefix(decoder, params, prompts, work)
+    while waiting:
+        # Past the positions no token is real, so cutting a width there loses nothing.
+        chosen = plan([lengths[i] for i in waiting], size, config.max_positions - prompt_rows, share=share)
+        done: set[int] = set()
+        try:
+            slots = Slots(
                 decoder,
                 params,
-                prompts,
-                *arrays,
+                shared,
                 stops,
-                num_beams=search.num_beams,
-                max_new_tokens=search.max_new_tokens,
-                length_penalty=search.length_penalty,
-                early_stopping=search.early_stopping,
-                end_tokens=len(tokenizer.eos_ids),
+                strategy_of(search, len(ends)),
+                chosen,
+                [work[i] for i in waiting],
+                None if keys is None else keys[waiting],
+                devices,
             )
-        decoded = decoding.Decoded(*(x[: len(batch)] for x in decoded))
-        # What is generated goes on after the input: a space at its start is its own.
-        finished = decoding.finish(decoded, tokenizer.continuation, search.stop)
-        yield list(zip(batch, finished, strict=True))
+            for rows, decoded in slots.decode():
+                # What is generated goes on after the input: a space at its start is its own.
+                texts = decoding.finish(decoded, tokenizer.continuation, search.stop)
+                done.update(rows)
+                yield [(waiting[rows[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
+            return
+        except jax.errors.JaxRuntimeError as error:
+            if "RESOURCE_EXHAUSTED" not in str(error) or halved or size <= share:
+                raise
+            size, halved = max(size // 2, 1), True
+            waiting = [index for i, index in enumerate(waiting) if i not in done]
+            _log.warning("out of device memory; going on with %d rows at once, half as many", size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipt_jax import generation
+from ipt_jax import generation, scoring
 from ipt_jax.decoding import Generation
 from ipt_jax.errors import InputError
-from ipt_jax.generation import Search
 from ipt_jax.models import loading
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.scoring import Scored
+from ipt_jax.search import Search
 from ipt_jax.soft_prompt import prepend
 
 
@@ -68,31 +71,31 @@ class LanguageModel:
         token_lists: Sequence[Sequence[int]],
         prompt: np.ndarray | None = None,
         *,
-        max_new_tokens: int = 64,
-        num_beams: int = 1,
-        length_penalty: float = 1.0,
-        early_stopping: bool | str = False,
-        stop: Sequence[str] = ("\n",),
         batch_size: int = 32,
-    ) -> list[Generation]:
+        stop: Sequence[str] = ("\n",),
+        **search: Any,
+    ) -> list[Generation] | list[list[Generation]]:
         """Continues each row, in the order given.
 
         Args:
           token_lists: rows of token ids, of any lengths; nothing is put before them, so make them of texts with
             `tokenizer.encode_input`.
           prompt: f32[P, E] before every row, or None.
-          max_new_tokens: most tokens to write; less where a row stops.
-          num_beams: 1 is greedy search.
-          length_penalty, early_stopping: of beam search, as in Hugging Face's `generate`.
-          stop: texts that end a row, besides the tokenizer's end tokens. The text is cut before the first.
+          stop: texts that end a row, besides the end tokens. The text is cut before the first.
+          search: `max_new_tokens`, `num_beams`, `do_sample` and all other fields of `ipt_jax.search.Search`, which
+            says what they mean. A row's draws depend on `seed` and on its place in `token_lists`.
+
+        Returns:
+          What was generated for each row; with `num_return_sequences` above 1, a list for each row, best first
+          where there are beams.
 
         Raises:
-          InputError: a row does not fit the model's positions, or an argument is out of range.
+          InputError: a row does not fit the model's positions, or an argument is unknown or out of range.
         """
-        search = Search(max_new_tokens, tuple(stop), num_beams, length_penalty, early_stopping)
         for tokens in token_lists:
             self._check_ids(np.asarray(tokens))
-        results: list[Any] = [None] * len(token_lists)
+        search = self._search(stop=tuple(stop), **search)
+        results: list[list[Generation]] = [[] for _ in token_lists]
         for batch in generation.generate(
             self._lm.decoder,
             self._lm.params,
@@ -103,8 +106,56 @@ class LanguageModel:
             batch_size=batch_size,
         ):
             for index, generated in batch:
-                results[index] = generated
+                results[index].append(generated)
+        return results if search.num_return_sequences > 1 else [generated for (generated,) in results]
+
+    def score(
+        self,
+        token_lists: Sequence[Sequence[int]],
+        continuations: Sequence[Sequence[int]],
+        prompt: np.ndarray | None = None,
+        *,
+        batch_size: int = 32,
+    ) -> list[Scored]:
+        """The log-probability of each row's continuation, as a sum and token by token, in the order given.
+
+        Args:
+          token_lists: rows as in `generate`.
+          continuations: the token ids that go on after each; make them with `tokenizer.continuation.encode`.
+          prompt: f32[P, E] before every row, or None.
+
+        Raises:
+          InputError: lists of different lengths, or a row with its continuation does not fit the model's positions.
+        """
+        if len(token_lists) != len(continuations):
+            raise InputError(f"{len(token_lists)} rows and {len(continuations)} continuations; each row needs one")
+        prompt = check_prompt(prompt, self._lm)
+        rows = [([*tokens], [*more]) for tokens, more in zip(token_lists, continuations, strict=True)]
+        for tokens, more in rows:
+            self._check_ids(np.asarray([*tokens, *more]))
+            if not 0 < len(prompt) + len(tokens) <= self.config.max_positions - len(more):
+                raise InputError(
+                    f"{len(prompt)} prompt rows + {len(tokens)} tokens + {len(more)} of the continuation must be at "
+                    f"least one before it, and fit the model's {self.config.max_positions} positions"
+                )
+        results: list[Any] = [None] * len(rows)
+        arrays = (self._lm.decoder, self._lm.params, jnp.asarray(prompt))
+        for index, scored in scoring.score(*arrays, rows, batch_size=batch_size):
+            results[index] = scored
         return results
+
+    def _search(self, **given: Any) -> Search:
+        known = {field.name for field in dataclasses.fields(Search)}
+        unknown = given.keys() - known
+        if unknown:
+            name = sorted(unknown)[0]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(sorted(known))}"
+            raise InputError(f"generate has no argument {name!r}; {hint}")
+        search = Search(**given)
+        for id in search.eos_token_id or ():
+            self._check_ids(np.asarray([id]))
+        return search
 
     def _check_ids(self, tokens: np.ndarray) -> None:
         # An id outside the table would be clamped by the gather, silently.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -13,8 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from ipt_jax import monitors, preemption
 from ipt_jax.batching import Batch
 from ipt_jax.checkpoints import Checkpoints
+from ipt_jax.prefetch import Prefetch
 from ipt_jax.training import NEVER, StepMetrics, Trainer, TrainState
 
 _log = logging.getLogger(__name__)
@@ -43,16 +46,20 @@ def train(
 
     Args:
       state: the state before the first step; also the template of what is restored.
-      batch_at: step → batch with leading axis K.
+      batch_at: step → batch with leading axis K; called from a thread, while the step before runs.
       dev_batches: measured before the first step, every `eval_every` steps and after the last.
       write_metrics: takes a member's index and rows to append to its metrics.
       rewind_metrics: told the last step whose rows are to be kept (-1: none); later ones will be written again.
 
     Returns:
       The last state; `best_prompt` holds what is to be used, `failed_step` who blew up and when.
+
+    Raises:
+      Preempted: SIGTERM came; the state after the step that was running is saved.
     """
     rates = jnp.asarray(learning_rates, jnp.float32)
     members = len(learning_rates)
+    start = np.asarray(trainer.prompts.fold(state.params))
     restored = checkpoints.restore(state)
     state = state if restored is None else restored
     done = int(state.step)
@@ -62,48 +69,79 @@ def train(
 
     def measure(state: TrainState) -> TrainState:
         losses = trainer.dev_loss(state.params, lm_params, dev_batches)
+        sizes = monitors.sizes(np.asarray(trainer.prompts.fold(state.params)), start)
         for k in range(members):
             if np.isfinite(losses[k]):
-                write_metrics(k, [{"step": int(state.step), "dev_loss": float(losses[k])}])
+                write_metrics(k, [{"step": int(state.step), "dev_loss": float(losses[k]), **sizes[k]}])
         return trainer.keep_best(state, jnp.asarray(losses))
 
     if restored is None:
         state = measure(state)
         checkpoints.save(0, state)
-    log = _MetricsLog(log_every, write_metrics)
-    batch = batch_at(done) if done < trainer.steps else None
-    with tqdm(total=trainer.steps, initial=done, desc=title, unit="step") as progress:
+    log = _MetricsLog(log_every, write_metrics, np.asarray(state.failed_step) != NEVER)
+
+    def save(step: int, state: TrainState) -> None:
+        jax.block_until_ready(state)
+        with log.host_time():
+            checkpoints.save(step, state)
+
+    with (
+        preemption.deferred() as preempted,
+        Prefetch(batch_at, done, trainer.steps) as batches,
+        tqdm(total=trainer.steps, initial=done, desc=title, unit="step") as progress,
+    ):
+        metrics = None
         for step in range(done + 1, trainer.steps + 1):
-            examples = batch.tokens.shape[0] * batch.tokens.shape[1]
+            before = batches.waited
+            batch = batches.get(lambda running=metrics: running is None or running.loss.is_ready())
+            log.waited += batches.waited - before
             state, metrics = trainer.step(state, lm_params, rates, batch)
-            if step < trainer.steps:
-                batch = batch_at(step)  # prepared while the device works on this step
-            log.take(step, metrics, examples)
+            log.take(step, metrics, examples=batch.tokens.shape[0] * batch.tokens.shape[1])
             progress.update()
             progress.set_postfix_str(log.shown, refresh=False)
             last = step == trainer.steps
-            evaluate, save = last or step % eval_every == 0, last or step % checkpoint_every == 0
-            if evaluate or save:
+            evaluate = last or step % eval_every == 0
+            leave = preempted()
+            saves = last or leave or step % checkpoint_every == 0
+            if evaluate or saves:
                 log.flush()  # what a checkpoint covers is on disk before it
             if evaluate:
                 state = measure(state)
-            if save:
-                checkpoints.save(step, state)
-            if step % log_every == 0 and bool((state.failed_step != NEVER).all()):
-                checkpoints.save(step, state)
+            if saves:
+                save(step, state)
+            if leave and not last:
+                _log.warning("%s: SIGTERM; step %d is saved, the same command goes on from there", title, step)
+                raise preemption.Preempted
+            if log.failed.all():
+                save(step, state)
                 break
         log.flush()
     return jax.block_until_ready(state)
 
 
 class _MetricsLog:
-    """Fetches a step's metrics one step late, so that the device never waits for the host to read a number."""
+    """Fetches a step's metrics one step late, so that the device never waits for the host to read a number.
 
-    def __init__(self, every: int, write: Callable[[int, list[dict[str, float]]], None]):
+    Attributes:
+      shown: the last losses, for a progress bar.
+      failed: bool[K], the members whose loss or gradient was not finite in a step fetched so far.
+      waited: seconds since the last row in which the device had nothing to do and the host was busy.
+    """
+
+    def __init__(self, every: int, write: Callable[[int, list[dict[str, float]]], None], failed: np.ndarray):
         self.shown = ""
+        self.failed = failed
+        self.waited = 0.0
         self._every, self._write = every, write
         self._pending: tuple[int, StepMetrics, int] | None = None
         self._since, self._examples = time.monotonic(), 0
+
+    @contextlib.contextmanager
+    def host_time(self) -> Iterator[None]:
+        """Counts what is done inside as time in which the device waits."""
+        started = time.monotonic()
+        yield
+        self.waited += time.monotonic() - started
 
     def take(self, step: int, metrics: StepMetrics, examples: int) -> None:
         self.flush()
@@ -116,13 +154,18 @@ class _MetricsLog:
         self._pending = None
         columns = {name: np.asarray(values) for name, values in metrics._asdict().items()}
         self.shown = "loss " + " ".join(f"{loss:.3f}" for loss in columns["loss"])
+        self.failed = self.failed | ~(np.isfinite(columns["loss"]) & np.isfinite(columns["gradient_norm"]))
         self._examples += examples
         if step % self._every:
             return
         seconds = max(time.monotonic() - self._since, 1e-9)
-        speed = self._examples / seconds
-        self._since, self._examples = time.monotonic(), 0
+        measured = {
+            "examples_per_second": self._examples / seconds,
+            "seconds": seconds,
+            "host_wait": min(self.waited / seconds, 1.0),
+        }
+        self._since, self._examples, self.waited = time.monotonic(), 0, 0.0
         for k in range(len(columns["loss"])):
             row = {name: float(values[k]) for name, values in columns.items()}
             if all(map(math.isfinite, row.values())):  # a member that blew up is reported as failed instead
-                self._write(k, [{"step": step, **row, "examples_per_second": speed, "seconds": seconds}])
+                self._write(k, [{"step": step, **row, **measured}])

@@ -37,6 +37,15 @@ def put_rows(mesh: Mesh, arrays: Any, axis: int) -> Any:
     return jax.device_put(arrays, NamedSharding(mesh, PartitionSpec(*[None] * axis, "data")))
 
 
+def put_members(mesh: Mesh, state: Any, spread: bool) -> Any:
+    """Puts arrays [K, …] on the mesh: whole on every device, or `spread` member by member over `data`."""
+
+    def place(leaf: Any) -> NamedSharding:
+        return NamedSharding(mesh, PartitionSpec("data") if spread and np.ndim(leaf) else PartitionSpec())
+
+    return jax.device_put(state, jax.tree.map(place, state))
+
+
 def check_divisible(mesh: Mesh, rows: int, leaf: str) -> None:
     """Raises InputError unless the devices share the rows evenly."""
     devices = mesh.shape["data"]

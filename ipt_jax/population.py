@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ipt_jax import batching, mesh, soft_prompt
-from ipt_jax.checkpoints import Checkpoints, load_prompt, save_prompt
-from ipt_jax.errors import InputError
+from ipt_jax import batching, memory, mesh, monitors
+from ipt_jax.checkpoints import Checkpoints, load_prompt, prompt_metadata, save_prompt
 from ipt_jax.layout import Row
 from ipt_jax.loop import train
 from ipt_jax.models.loading import FrozenLM
@@ -25,58 +26,88 @@ from ipt_jax.soft_prompt import SoftPrompts
 from ipt_jax.storage import append_rows, read_json, read_rows, write_json, write_rows
 from ipt_jax.training import NEVER, Trainer
 
+_log = logging.getLogger(__name__)
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One run of a population: its settings, its folder, and what it learns from."""
+    """One run of a population: its settings, its folder, what it learns from, and f32[P, E] that it starts from."""
 
     run: Run
     folder: RunFolder
     train_rows: Sequence[Row]
     dev_rows: Sequence[Row]
+    start: np.ndarray
 
 
-def together(workdir: Path, group: Sequence[Run]) -> list[Run]:
-    """Which runs of a group are to be trained together now.
+def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
+    """Which runs of a group are to be trained together now; none when all have their prompts.
 
-    Those that have no prompt yet, unless a killed process already began with a population that holds one
-    of them: then that very population, so that it goes on with its own arithmetic to the last bit.
+    The first `size` that have no prompt yet, unless a killed process already began with a population that holds
+    one of them: then that very population, so that it goes on with its own arithmetic to the last bit.
     """
     lacking = [run for run in group if not RunFolder(workdir, run.id).prompt.exists()]
     for record in sorted((workdir / "populations").glob("*/population.json")):
         begun = set(read_json(record)["runs"])
         if begun & {run.id for run in lacking} and begun <= {run.id for run in group}:
             return [run for run in group if run.id in begun]
-    return lacking
+    return lacking[:size]
 
 
-def initial_rows(lm: FrozenLM, run: Run) -> np.ndarray:
-    """f32[P, E], the rows that the run's prompt starts from (P may be 0).
+@dataclasses.dataclass(frozen=True)
+class Arrangement:
+    """How a population is laid out in memory and over devices.
 
-    Raises:
-      InputError: a prompt that is loaded has another shape than the run wants.
+    Attributes:
+      size: prompts that are trained at once.
+      rematerialisation: see `models.rematerialisation`.
+      axis: what the devices share out: the `rows` of all members, or whole `members`.
     """
-    prompt_tokens, embed_dim = run.settings.layout.prompt_tokens, lm.decoder.config.embed_dim
-    prompt, seed = run.settings.prompt, run.settings.seed
-    if prompt is None:
-        return np.zeros((0, embed_dim), np.float32)
-    if prompt.initialisation == "file":
-        rows = load_prompt(prompt.source)
-        if rows.shape != (prompt_tokens, embed_dim):
-            raise InputError(
-                f"config.prompt.source={prompt.source!r} is {list(rows.shape)}, the run wants [{prompt_tokens}, "
-                f"{embed_dim}] (layout.prompt_tokens × the width of {lm.name})"
-            )
-        return rows
-    if prompt.initialisation == "random_normal":
-        ids = lm.tokenizer.ordinary_ids()
-        spread = float(np.asarray(lm.decoder.embed(lm.params, ids), np.float32).std())
-        return soft_prompt.random_normal_rows(spread, prompt_tokens, embed_dim, seed)
-    if prompt.initialisation == "text":
-        ids = soft_prompt.text_ids(lm.tokenizer.encode(prompt.text), prompt_tokens)
-    else:
-        ids = soft_prompt.sampled_vocabulary_ids(lm.tokenizer.ordinary_ids(), prompt_tokens, seed)
-    return np.asarray(lm.decoder.embed(lm.params, ids), np.float32)
+
+    size: int
+    rematerialisation: str
+    axis: str
+
+
+def arrange(
+    lm: FrozenLM, members: Sequence[Member], devices: Mesh, *, axis: str, rematerialisation: str, budget: int
+) -> Arrangement:
+    """Chooses what a step on the members' longest rows needs to stay within a device's budget of bytes.
+
+    `auto` keeps the results of matrix products, or, where not even one prompt fits so, each layer's input alone.
+    """
+    settings, config = members[0].run.settings, lm.decoder.config
+    rows = [*members[0].train_rows, *members[0].dev_rows]
+    prompt_rows, prompt, training = settings.layout.prompt_tokens, settings.prompt, settings.training
+    mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
+    groups = devices.shape["data"]
+
+    def estimate(count: int, policy: str) -> memory.Estimate:
+        return memory.training_step(
+            config,
+            weights=memory.bytes_on_device(lm.params),
+            itemsize=np.dtype(lm.dtype).itemsize,
+            members=count,
+            rows=math.ceil(training.batch_size / training.accumulate / (1 if axis == "members" else groups)),
+            length=prompt_rows + batching.bucket(max(len(row.tokens) for row in rows)),
+            targets=batching.bucket(max(len(row.tokens) - row.source_length for row in rows)),
+            prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
+            rematerialisation=policy,
+            fused_attention=lm.decoder.attention == "cudnn",
+        )
+
+    policy = rematerialisation
+    if policy == "auto":
+        policy = "dots" if estimate(1, "dots").total <= budget else "block"
+    multiple = groups if axis == "members" else 1
+    size = memory.population_size(len(members), lambda count: estimate(count, policy), budget, multiple)
+    if size < len(members):
+        needed = estimate(math.ceil(len(members) / multiple), policy).total
+        _log.info(
+            "%d prompts would take %.3g GB of a device's %.3g GB: trained %d at a time, with rematerialisation %r",
+            *(len(members), needed / 1e9, budget / 1e9, size, policy),
+        )
+    return Arrangement(size, policy, axis)
 
 
 def train_population(
@@ -87,9 +118,15 @@ def train_population(
     workdir: Path,
     checkpoint_every: int,
     log_every: int,
+    warn_after: int,
+    arrangement: Arrangement,
     title: str,
 ) -> dict[str, int]:
     """Trains the members together and writes each one's prompt and final checkpoint into its run folder.
+
+    Args:
+      warn_after: steps after which a member that does not learn is warned about.
+      arrangement: from `arrange`.
 
     Returns:
       The members that failed: run id → the step whose loss was not finite. They get no prompt; the
@@ -102,19 +139,37 @@ def train_population(
     write_json(home / "population.json", {"runs": ids})
     seeds = [member.run.settings.seed for member in members]
     prompts, params = SoftPrompts.create(
-        np.stack([initial_rows(lm, member.run) for member in members]),
+        np.stack([member.start for member in members]),
         reparameterisation=settings.prompt.reparameterisation,
         hidden=settings.prompt.hidden,
+        depth=settings.prompt.depth,
+        activation=settings.prompt.activation,
+        residual=settings.prompt.residual,
         member_seeds=seeds,
     )
     trainer = Trainer(
-        lm.decoder, prompts, training.steps, training.warmup_steps, training.weight_decay, training.clip_norm
+        lm.decoder,
+        prompts,
+        training.steps,
+        training.warmup_steps,
+        training.weight_decay,
+        training.clip_norm,
+        kind=training.optimizer,
+        momentum=training.momentum,
+        schedule=training.schedule,
+        accumulate=training.accumulate,
+        rematerialisation=arrangement.rematerialisation,
     )
-    mesh.check_divisible(devices, training.batch_size, "config.training.batch_size")
+    spread_members = arrangement.axis == "members"
+    if spread_members:
+        mesh.check_divisible(devices, len(members), "config.execution.population_axis='members': the population's size")
+    else:
+        part = training.batch_size // training.accumulate
+        mesh.check_divisible(devices, part, "config.training.batch_size / config.training.accumulate")
     limit = lm.decoder.config.max_positions - settings.layout.prompt_tokens
 
     def put(rows: list[list[Row]]) -> batching.Batch:
-        return mesh.put_rows(devices, batching.collate(rows, limit), axis=1)
+        return mesh.put_rows(devices, batching.collate(rows, limit), axis=0 if spread_members else 1)
 
     lengths = [tuple(len(row.tokens) for row in member.train_rows) for member in members]
 
@@ -125,10 +180,20 @@ def train_population(
             chosen.append([member.train_rows[i] for i in order])
         return put(chosen)
 
+    warned = set()
+
+    def write_metrics(k: int, rows: list[dict[str, float]]) -> None:
+        append_rows(members[k].folder.metrics, rows)
+        if "dev_loss" in rows[-1] and k not in warned:
+            complaint = monitors.complaint(read_rows(members[k].folder.metrics), warn_after)
+            if complaint:
+                warned.add(k)
+                _log.warning("run %s: %s", ids[k], complaint)
+
     checkpoints = Checkpoints(home / "checkpoints")
     state = train(
         trainer,
-        jax.device_put(trainer.init(params), mesh.replicated(devices)),
+        mesh.put_members(devices, trainer.init(params), spread=spread_members),
         lm.params,
         learning_rates=[member.run.settings.training.learning_rate for member in members],
         batch_at=batch_at,
@@ -137,7 +202,7 @@ def train_population(
         checkpoint_every=checkpoint_every,
         log_every=log_every,
         checkpoints=checkpoints,
-        write_metrics=lambda k, rows: append_rows(members[k].folder.metrics, rows),
+        write_metrics=write_metrics,
         rewind_metrics=lambda step: [_rewind(member.folder.metrics, step) for member in members],
         title=title,
     )
@@ -192,6 +257,26 @@ def _rewind(path: Path, step: int) -> None:
         write_rows(path, kept)
 
 
-def training_seconds(folder: RunFolder) -> float:
-    """Seconds that the population's steps took, over all processes that worked on it."""
-    return math.fsum(row.get("seconds", 0.0) for row in read_rows(folder.metrics))
+def describe_training(
+    lm: FrozenLM, run: Run, folder: RunFolder, examples: int, warn_after: int
+) -> tuple[dict[str, Any], float]:
+    """What a result says of the training, and the run's share of the seconds that its population's steps took.
+
+    Read from the metrics, because other processes may have done a part of the training. `host_wait` is the share
+    of the time in which the device waited for the host.
+    """
+    metadata, rows = prompt_metadata(folder.prompt), read_rows(folder.metrics)
+    timed = [row for row in rows if "seconds" in row]
+    seconds = math.fsum(row["seconds"] for row in timed)
+    waited = math.fsum(row["seconds"] * row.get("host_wait", 0.0) for row in timed)
+    best_step = int(metadata["best_step"])
+    described = run.settings.training.to_dict() | {
+        "examples": examples,
+        "reparameterisation": run.settings.prompt.reparameterisation,
+        "initialisation": run.settings.prompt.initialisation,
+        "best_step": best_step,
+        "best_dev_loss": float(metadata["best_dev_loss"]),
+        "host_wait": waited / seconds if seconds else None,
+    }
+    described |= monitors.summary(lm, load_prompt(folder.prompt), rows, best_step, warn_after)
+    return described, seconds / int(metadata["population"])

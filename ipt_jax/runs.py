@@ -13,15 +13,25 @@ from typing import Any
 import ml_collections
 
 from ipt_jax.errors import InputError
+from ipt_jax.initialisation import INITIALISATIONS, reads_examples
 from ipt_jax.models.loading import DTYPES, resolve_dtype
+from ipt_jax.models.rematerialisation import REMATERIALISATIONS
+from ipt_jax.optimizers import OPTIMIZERS, SCHEDULES
 from ipt_jax.results import method_label, run_id
 from ipt_jax.retrieval import RETRIEVERS
-from ipt_jax.soft_prompt import REPARAMETERISATIONS
+from ipt_jax.search import Search
+from ipt_jax.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
 from ipt_jax.tasks.base import SPLITS
 
 # The sections that decide a result. `name`, `runs` and `execution` do not: they are not part of a run's id.
 SECTIONS = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
-INITIALISATIONS = ("sampled_vocabulary", "random_normal", "text", "file")
+# Left out of an id where they are usual: runs from before these settings existed keep theirs.
+_USUAL = {
+    "prompt": {"depth": 1, "activation": "tanh", "residual": True},
+    "training": {"accumulate": 1, "optimizer": "adamw", "momentum": 0.0, "schedule": "linear"},
+}
+_EXECUTION_CHOICES = {"population_axis": ("rows", "members"), "rematerialisation": ("auto", *REMATERIALISATIONS)}
+_FLOATS = ("learning_rate", "weight_decay", "clip_norm", "momentum")
 # What a prompt carries for itself: runs that differ in nothing else train and decode as one population.
 _PER_MEMBER = (
     ("seed",),
@@ -54,7 +64,7 @@ class Run:
 
     def identity(self) -> dict[str, Any]:
         """What the id is a hash of: data by content, not by path."""
-        settings = self.settings.to_dict()
+        settings = _without_usual(self.settings.to_dict())
         del settings["task"]["data_dir"]
         return {**settings, "data_hash": self.data_hash}
 
@@ -74,24 +84,32 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     """The runs of an experiment, each a name and its plain nested settings.
 
     `config.runs` maps a name to what differs from the base. A tuple where the base has a single value is
-    an axis: `{"seed": (0, 1)}` is two runs.
+    an axis: `{"seed": (0, 1)}` is two runs. So is a tuple in the base's `training`: `learning_rate = (1e-3, 3e-3)`
+    there doubles every run that does not say its own.
 
     Raises:
       InputError: an override of a leaf that does not exist, or a value that is out of range.
     """
     plain = config.to_dict()
-    base = {section: plain[section] for section in SECTIONS}
-    for leaf in ("checkpoint_every", "log_every", "decode_batch_size"):
-        if plain["execution"][leaf] < 1:
-            raise InputError(f"config.execution.{leaf}={plain['execution'][leaf]!r} must be at least 1")
+    settings = {section: plain[section] for section in SECTIONS}
+    searches = {leaf: value for leaf, value in settings["training"].items() if isinstance(value, tuple)}
+    base = {**settings, "training": _single(settings["training"])}
+    for leaf, least in (("checkpoint_every", 1), ("log_every", 1), ("decode_batch_size", 0)):
+        if plain["execution"][leaf] < least:
+            raise InputError(f"config.execution.{leaf}={plain['execution'][leaf]!r} must be at least {least}")
+    for leaf, choices in _EXECUTION_CHOICES.items():
+        if plain["execution"][leaf] not in choices:
+            value = plain["execution"][leaf]
+            raise InputError(f"config.execution.{leaf}={value!r} is unknown; choose one of {', '.join(choices)}")
     expanded: dict[str, tuple[str, dict[str, Any]]] = {}
     for name, overrides in (plain["runs"] or {plain["name"]: {}}).items():
         merged = copy.deepcopy(base)
         _override(merged, overrides, f"config.runs.{name}")
-        for settings in _product(merged, base):
-            _check(settings, f"run {name!r}: ")
-            settings = _reduced(settings)
-            expanded.setdefault(json.dumps(settings, sort_keys=True), (name, settings))
+        merged["training"] |= {leaf: v for leaf, v in searches.items() if leaf not in overrides.get("training", {})}
+        for one in _product(merged, base):
+            _check(one, f"run {name!r}: ")
+            one = _reduced(one)
+            expanded.setdefault(json.dumps(one, sort_keys=True), (name, one))
     return list(expanded.values())
 
 
@@ -146,6 +164,30 @@ def _product(settings: dict[str, Any], base: Mapping[str, Any]) -> Iterable[dict
         yield copied
 
 
+def _single(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The first value of each axis, which the types of overrides are checked against."""
+    single = dict(training)
+    for leaf, value in training.items():
+        place = f"config.training.{leaf}"
+        if value == ():
+            raise InputError(f"{place}=() has no value; give at least one")
+        if isinstance(value, tuple):
+            _check_type(value, value[0], place)
+            single[leaf] = value[0]
+        elif leaf in _FLOATS and isinstance(value, int):  # as ml_collections does in sections that take no tuples
+            single[leaf] = float(value)
+    return single
+
+
+def _without_usual(settings: dict[str, Any]) -> dict[str, Any]:
+    for section, usual in _USUAL.items():
+        if settings[section]:
+            settings[section] = {
+                leaf: value for leaf, value in settings[section].items() if leaf not in usual or value != usual[leaf]
+            }
+    return settings
+
+
 def _axes(settings: Mapping[str, Any], base: Mapping[str, Any], path=()) -> Iterable[tuple[tuple[str, ...], tuple]]:
     for key, value in settings.items():
         if isinstance(value, dict):
@@ -170,20 +212,44 @@ def _check(settings: Mapping[str, Any], place: str) -> None:
     need_one_of("layout.overflow", ("fail", "truncate"))
     need_one_of("prompt.initialisation", INITIALISATIONS)
     need_one_of("prompt.reparameterisation", REPARAMETERISATIONS)
+    need_one_of("prompt.activation", tuple(ACTIVATIONS))
+    need_one_of("training.optimizer", OPTIMIZERS)
+    need_one_of("training.schedule", SCHEDULES)
     need_one_of("model.dtype", ("auto", *DTYPES))
     need_one_of("task.split", SPLITS)
     minima = {
         "layout": {"prompt_tokens": 0, "demonstrations": 0},
-        "training": {"steps": 0, "batch_size": 1, "eval_every": 1, "dev_examples": 1, "warmup_steps": 0},
-        "decoding": {"max_new_tokens": 1, "num_beams": 1},
+        "prompt": {"hidden": 1, "depth": 1},
+        "training": {
+            "steps": 0,
+            "batch_size": 1,
+            "accumulate": 1,
+            "eval_every": 1,
+            "dev_examples": 1,
+            "warmup_steps": 0,
+        },
         "limit": dict.fromkeys(SPLITS, 0),
     }
     for section, leaves in minima.items():
         for leaf, least in leaves.items():
+            if section == "training":  # the section whose leaves ml_collections does not check
+                need(type(settings[section][leaf]) is int, f"{section}.{leaf}", "must be a whole number")
             need(settings[section][leaf] >= least, f"{section}.{leaf}", f"must be at least {least}")
+    try:
+        Search(**settings["decoding"])
+    except InputError as error:
+        raise InputError(f"{place}config.decoding.{error}") from error
+    prompt, training = settings["prompt"], settings["training"]
+    for leaf in _FLOATS:
+        need(isinstance(training[leaf], int | float), f"training.{leaf}", "must be a number")
     for leaf in ("learning_rate", "clip_norm"):
-        need(settings["training"][leaf] > 0, f"training.{leaf}", "must be positive")
-    prompt = settings["prompt"]
+        need(training[leaf] > 0, f"training.{leaf}", "must be positive")
+    need(0 <= training["momentum"] < 1, "training.momentum", "must be at least 0 and less than 1")
+    need(
+        training["batch_size"] % training["accumulate"] == 0,
+        "training.accumulate",
+        f"must divide training.batch_size={training['batch_size']}",
+    )
     from_file = prompt["initialisation"] == "file"
     need(
         from_file == bool(prompt["source"]), "prompt.source", "must be given with initialisation='file', and only then"
@@ -202,10 +268,13 @@ def _reduced(settings: dict[str, Any]) -> dict[str, Any]:
         settings["training"] = None
     if settings["decoding"]["num_beams"] == 1:
         settings["decoding"] |= {"length_penalty": 1.0, "early_stopping": False}
+    if not settings["decoding"]["do_sample"]:
+        settings["decoding"] |= {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "seed": 0}
     read = {settings["task"]["split"]}
     if settings["training"]:
         read |= {"train", "dev"}
-    if layout["demonstrations"]:
+    prompt = settings["prompt"]
+    if layout["demonstrations"] or (prompt and reads_examples(prompt["initialisation"], prompt["text"])):
         read |= {"train"}
     settings["limit"] = {split: count for split, count in settings["limit"].items() if split in read}
     if settings["prompt"] is None and layout["retriever"] != "random":

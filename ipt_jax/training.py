@@ -12,8 +12,10 @@ import numpy as np
 import optax
 
 from ipt_jax.batching import Batch
+from ipt_jax.losses import member_losses
 from ipt_jax.models.decoder import FrozenDecoder
-from ipt_jax.soft_prompt import SoftPrompts, prepend
+from ipt_jax.optimizers import make_optimizer, make_schedule
+from ipt_jax.soft_prompt import SoftPrompts
 
 NEVER = -1
 
@@ -48,54 +50,15 @@ class StepMetrics(NamedTuple):
     learning_rate: jax.Array
 
 
-def member_losses(
-    decoder: FrozenDecoder, lm_params: Any, prompts: jax.Array, batch: Batch
-) -> tuple[jax.Array, jax.Array]:
-    """Summed negative log-likelihood and number of target tokens, each f32[K].
-
-    Members' rows run as one larger batch; only the target rows reach the output projection.
-
-    Args:
-      prompts: f32[K, P, E].
-      batch: arrays with leading axes [K, B].
-    """
-    members, rows, length = batch.tokens.shape
-    prompt_rows = prompts.shape[1]
-    embeddings = decoder.embed(lm_params, batch.tokens.reshape(members * rows, length))
-    per_row = jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:]))
-    per_row = per_row.reshape(members * rows, *prompts.shape[1:])
-    hidden = decoder.hidden(lm_params, prepend(per_row, embeddings))
-    places = batch.target_positions.reshape(members * rows, -1, 1) + prompt_rows
-    logits = decoder.project(lm_params, jnp.take_along_axis(hidden, places, axis=1))
-    targets = batch.targets.reshape(members * rows, -1)
-    losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets).reshape(batch.targets.shape)
-    return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
-
-
-def make_optimizer(weight_decay: float, clip_norm: float) -> optax.GradientTransformation:
-    """AdamW up to the learning rate, which each member brings itself."""
-    return optax.chain(
-        optax.clip_by_global_norm(clip_norm),
-        optax.scale_by_adam(),
-        optax.add_decayed_weights(weight_decay),
-    )
-
-
-def make_schedule(warmup_steps: int, steps: int) -> optax.Schedule:
-    """The factor on a member's learning rate: a linear rise to 1, then a linear fall that ends at 0 after `steps`."""
-    warmup_steps = min(warmup_steps, steps - 1)
-    rise = optax.linear_schedule(1 / (warmup_steps + 1), 1.0, warmup_steps)
-    fall = optax.linear_schedule(1.0, 0.0, steps - warmup_steps)
-    return optax.join_schedules([rise, fall], [warmup_steps])
-
-
 @dataclasses.dataclass(frozen=True)
 class Trainer:
     """The compiled functions of one population. Hashable: its fields are static to `jax.jit`.
 
     Attributes:
-      steps, warmup_steps: of the schedule.
-      weight_decay, clip_norm: of the optimizer, applied per member.
+      steps, warmup_steps, schedule: see `optimizers.make_schedule`.
+      weight_decay, clip_norm, kind, momentum: of the optimizer, applied per member; see `optimizers.make_optimizer`.
+      rematerialisation: what a gradient finds of each layer, see `models.rematerialisation`.
+      accumulate: parts that a batch is cut into and run one after another; the gradient is that of the whole batch.
     """
 
     decoder: FrozenDecoder
@@ -104,10 +67,17 @@ class Trainer:
     warmup_steps: int
     weight_decay: float
     clip_norm: float
+    kind: str = "adamw"
+    momentum: float = 0.0
+    schedule: str = "linear"
+    accumulate: int = 1
+    rematerialisation: str = "dots"
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
-        return make_optimizer(self.weight_decay, self.clip_norm)
+        return make_optimizer(
+            self.kind, weight_decay=self.weight_decay, clip_norm=self.clip_norm, momentum=self.momentum
+        )
 
     def init(self, params: Any) -> TrainState:
         """The state before the first step, for parameters from `SoftPrompts.create`."""
@@ -132,16 +102,11 @@ class Trainer:
         Args:
           learning_rates: f32[K], each member's peak.
         """
-
-        def loss(params):
-            total, count = member_losses(self.decoder, lm_params, self.prompts.fold(params), batch)
-            mean = total / count
-            return mean.sum(), mean  # a member's gradient sees its own term alone
-
-        (_, losses), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+        losses, gradients = self._gradients(state.params, lm_params, batch)
         norms = jax.vmap(optax.tree.norm)(gradients)
         updates, opt_state = jax.vmap(self.optimizer.update)(gradients, state.opt_state, state.params)
-        rates = learning_rates * make_schedule(self.warmup_steps, self.steps)(state.step)
+        factor = make_schedule(self.schedule, warmup_steps=self.warmup_steps, steps=self.steps)(state.step)
+        rates = learning_rates * factor
         moved = jax.tree.map(lambda p, u: p - u * _per_member(rates, u), state.params, updates)
 
         finite = jnp.isfinite(losses) & jnp.isfinite(norms)
@@ -158,6 +123,31 @@ class Trainer:
             failed_step=failed_step,
         )
         return state, StepMetrics(losses, norms, rates)
+
+    def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
+        """Mean losses f32[K] and each member's gradient of its own.
+
+        Parts of a batch are weighted by what the whole batch counts, so their sum is the whole batch's.
+        """
+        counts = batch.weights.sum(axis=(1, 2))
+
+        def loss(params, part):
+            prompts = self.prompts.fold(params)
+            total, _ = member_losses(self.decoder, lm_params, prompts, part, self.rematerialisation)
+            mean = total / counts
+            return mean.sum(), mean  # a member's gradient sees its own term alone
+
+        differentiate = jax.value_and_grad(loss, has_aux=True)
+        if self.accumulate == 1:
+            (_, losses), gradients = differentiate(params, batch)
+            return losses, gradients
+
+        def add(sums, part):
+            (_, losses), gradients = differentiate(params, part)
+            return jax.tree.map(jnp.add, sums, (losses, gradients)), None
+
+        zeros = jax.tree.map(jnp.zeros_like, (counts, params))
+        return jax.lax.scan(add, zeros, _parts(batch, self.accumulate))[0]
 
     @functools.partial(jax.jit, static_argnums=0)
     def losses(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
@@ -178,6 +168,16 @@ class Trainer:
             best_dev_loss=jnp.where(better, dev_losses, state.best_dev_loss),
             best_step=jnp.where(better, state.step, state.best_step),
         )
+
+
+def _parts(batch: Batch, count: int) -> Batch:
+    """[K, B, …] → [count, K, B / count, …]. Part i has the rows i, i + count, …: each device keeps the rows it has."""
+
+    def cut(array):
+        members, rows, *rest = array.shape
+        return jnp.moveaxis(array.reshape(members, rows // count, count, *rest), 2, 0)
+
+    return jax.tree.map(cut, batch)
 
 
 def _per_member(values: jax.Array, like: jax.Array) -> jax.Array:

@@ -1,9 +1,10 @@
-"""Makes the arrays in `tests/golden` that the models are compared with. The only file that needs torch.
+"""Makes the arrays in `tests/golden` that the models are compared with. Needs torch, as only makers of goldens do.
 
 Run it from the repository's root, in an environment with torch, transformers and gguf, when a family or a case is
 added; the tests themselves only read what it wrote:
 
     PYTHONPATH=. python tests/make_goldens.py [--smollm2=PATH/SmolLM2-135M-Instruct.Q4_1.gguf]
+    PYTHONPATH=. python tests/make_generation_goldens.py
 
 Each folder `tests/golden/<case>` is a Hugging Face checkpoint of a tiny random model, as transformers saves it, with
 `answers.npz`: what transformers computes with it in float32 (see `answers`). `smollm2.npz` holds answers of the real
@@ -19,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import transformers
-from beam_settings import BEAM_NEW_TOKENS, BEAM_ROWS, BEAM_SETTINGS
 
 GOLDEN = Path(__file__).parent / "golden"
 VOCAB, LAYERS, PROMPT_ROWS, NEW_TOKENS = 97, 3, 5, 20
@@ -187,43 +187,6 @@ def answers(model: transformers.PreTrainedModel, seed: int) -> dict[str, torch.T
     } | parts(model, generator)
 
 
-def beam_answers(model: transformers.PreTrainedModel, greedy: torch.Tensor) -> dict[str, torch.Tensor | np.ndarray]:
-    """What `generate` finds for each of BEAM_SETTINGS, row by row.
-
-    tokens i32[N, 12], lengths i32[N]: the rows; eos i32[3]: the tokens that end a hypothesis, the commonest of the
-    greedy answers so that many end early. sequences_<s> i32[N, M], without the row and zero after the end; scores_<s>
-    f32[N], with the length penalty.
-    """
-    generator = torch.Generator().manual_seed(0)
-    tokens = torch.randint(0, VOCAB, (BEAM_ROWS, 12), generator=generator)
-    lengths = torch.randint(1, 13, (BEAM_ROWS,), generator=generator)
-    eos = greedy.flatten().bincount(minlength=VOCAB).topk(3).indices
-    arrays = {"tokens": tokens, "lengths": lengths, "eos": eos}
-    for s, (num_beams, length_penalty, early_stopping) in enumerate(BEAM_SETTINGS):
-        sequences, scores = torch.zeros(BEAM_ROWS, BEAM_NEW_TOKENS, dtype=torch.long), []
-        for i, length in enumerate(lengths):
-            found = model.generate(
-                tokens[i : i + 1, :length],
-                attention_mask=torch.ones(1, int(length), dtype=torch.long),
-                num_beams=num_beams,
-                length_penalty=length_penalty,
-                early_stopping=early_stopping,
-                max_new_tokens=BEAM_NEW_TOKENS,
-                eos_token_id=eos.tolist(),
-                pad_token_id=VOCAB - 1,
-                do_sample=False,
-                return_dict_in_generate=True,
-                output_scores=True,
-            )
-            new = found.sequences[0, length:]
-            ends = torch.isin(new, eos).nonzero()
-            new = new[: int(ends[0]) + 1] if len(ends) else new
-            sequences[i, : len(new)] = new
-            scores.append(found.sequences_scores[0])
-        arrays |= {f"sequences_{s}": sequences, f"scores_{s}": torch.stack(scores)}
-    return arrays
-
-
 # Model type → layers, and within a layer the first norm, the attention, the feed-forward network.
 PLACES = {
     "gpt2": ("transformer.h", "ln_1", "attn", "mlp"),
@@ -332,9 +295,7 @@ def main() -> None:
         folder = GOLDEN / case
         shutil.rmtree(folder, ignore_errors=True)
         model.save_pretrained(folder, max_shard_size="60KB" if case.endswith("_sharded") else "5GB")
-        arrays = answers(model, seed)
-        save(folder / "answers.npz", arrays)
-        save(folder / "beams.npz", beam_answers(model, arrays["greedy"]))
+        save(folder / "answers.npz", answers(model, seed))
     if arguments.smollm2:
         save(GOLDEN / "smollm2.npz", smollm2_answers(arguments.smollm2))
 

@@ -1,14 +1,17 @@
 """Checkpoints that fall back, and prompts that are data."""
 
 import logging
+import os
 import pickle
 import shutil
+import sys
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
 
+from ipt_jax import checkpoints
 from ipt_jax.checkpoints import Checkpoints, load_prompt, prompt_metadata, save_prompt
 from ipt_jax.errors import InputError
 
@@ -20,16 +23,16 @@ STATE = {
 
 
 def saved(folder, steps):
-    checkpoints = Checkpoints(folder)
+    kept = Checkpoints(folder)
     for step in steps:
-        checkpoints.save(step, {**STATE, "step": jnp.int32(step)})
-    checkpoints.close()
+        kept.save(step, {**STATE, "step": jnp.int32(step)})
+    kept.close()
 
 
 def restored(folder):
-    checkpoints = Checkpoints(folder)
-    state = checkpoints.restore(STATE)
-    checkpoints.close()
+    kept = Checkpoints(folder)
+    state = kept.restore(STATE)
+    kept.close()
     return state
 
 
@@ -56,10 +59,74 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before_and_says_so(tm
     assert int(restored(tmp_path)["step"]) == 2
 
 
+def files_of(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", ["cut in half", "a byte changed"])
+def test_whichever_file_is_damaged_no_wrong_state_comes_back(tmp_path, caplog, damage):
+    saved(tmp_path / "good", [1, 2])
+    fell_back = 0
+    for number, path in enumerate(files_of(tmp_path / "good" / "2")):
+        copy = tmp_path / str(number)
+        shutil.copytree(tmp_path / "good", copy)
+        target, content = copy / path.relative_to(tmp_path / "good"), bytearray(path.read_bytes())
+        middle = len(content) // 2
+        if damage == "a byte changed":
+            content[middle] ^= 0xFF
+        target.write_bytes(content[:middle] if damage == "cut in half" else content)
+        with caplog.at_level(logging.WARNING):
+            state = restored(copy)
+        assert int(state["step"]) in (1, 2)
+        assert (state["params"]["table"] == STATE["params"]["table"]).all() and (state["best_prompt"] == 1).all()
+        fell_back += int(state["step"]) == 1
+        assert (f"checkpoint 2 of {copy}" in caplog.text) == (int(state["step"]) == 1)
+    assert fell_back >= 2  # files that only describe may be damaged without harm
+
+
+def test_a_state_other_than_the_one_that_was_written_is_not_taken(tmp_path, monkeypatch, caplog):
+    saved(tmp_path, [1])
+    monkeypatch.setattr(checkpoints, "_digest", lambda flat: np.zeros(32, np.uint8))
+    saved(tmp_path, [2])  # written with a digest that its content does not have
+    monkeypatch.undo()
+    assert int(restored(tmp_path)["step"]) == 1
+    assert "not what was written" in caplog.text
+
+
+def test_whenever_a_kill_comes_while_a_checkpoint_is_written_the_one_before_is_there(tmp_path):
+    """A kill leaves the folder as it is at that moment, so a copy at every file event of a save is looked at."""
+    folder, copies, looking = tmp_path / "run", [], []
+
+    def on_event(event, args):
+        touches = any(isinstance(arg, str | os.PathLike) and str(folder) in os.fspath(arg) for arg in args[:2])
+        writes = event in ("os.rename", "os.mkdir", "os.rmdir", "os.remove", "shutil.rmtree", "open")
+        if looking and looking[0] and touches and writes:
+            looking[0] = False  # the copying itself is no event
+            copies.append(tmp_path / f"copy{len(copies)}")
+            shutil.copytree(folder, copies[-1], ignore_dangling_symlinks=True)
+            looking[0] = True
+
+    saved(folder, [1, 2])
+    sys.addaudithook(on_event)
+    looking.append(True)
+    saved(folder, [3])
+    looking[0] = False
+    steps = [int(restored(copy)["step"]) for copy in copies]
+    assert len(steps) >= 5 and steps == sorted(steps) and set(steps) == {2, 3}
+
+
 def test_a_checkpoint_that_was_being_written_is_none(tmp_path):
     saved(tmp_path, [1])
     shutil.copytree(tmp_path / "1", tmp_path / "2.orbax-checkpoint-tmp")
     assert int(restored(tmp_path)["step"]) == 1
+
+
+def test_a_populations_checkpoint_is_no_prompt(tmp_path):
+    kept = Checkpoints(tmp_path)
+    kept.save(1, {**STATE, "best_prompt": jnp.ones((2, 2, 3))})
+    kept.close()
+    with pytest.raises(InputError, match="holds a population of 2 prompts; give the checkpoints of one run's folder"):
+        load_prompt(tmp_path)
 
 
 PROMPT = np.random.default_rng(0).standard_normal((4, 6)).astype(np.float32)

@@ -65,6 +65,20 @@ def test_predict_writes_a_row_per_input_and_goes_on_where_it_was_killed(files, t
     }
 
 
+def test_predict_draws_the_same_answers_for_an_input_whatever_was_done_before(files, tmp_path):
+    flags = ("--do_sample", "--temperature=3.0", "--num_return_sequences=2")
+    assert predict(files, tmp_path / "out.jsonl", *flags).returncode == 0
+    rows = read_rows(tmp_path / "out.jsonl")
+    assert all(row["prediction"] == row["sequences"][0]["prediction"] and len(row["sequences"]) == 2 for row in rows)
+    assert any(one["prediction"] != other["prediction"] for one, other in (row["sequences"] for row in rows))
+    whole = (tmp_path / "out.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "half.jsonl").write_bytes(b"".join(whole[:3]))
+    assert predict(files, tmp_path / "half.jsonl", *flags).returncode == 0
+    again = {row["id"]: row for row in read_rows(tmp_path / "half.jsonl")}
+    for row in rows:
+        assert [a["prediction"] for a in row["sequences"]] == [a["prediction"] for a in again[row["id"]]["sequences"]]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -155,6 +155,76 @@ def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(finished, lm_fol
     same_outcome(finished, tmp_path)
 
 
+def test_a_kill_while_a_checkpoint_is_written_costs_no_bit(finished, lm_folder, cache, tmp_path):
+    script = f"""
+import os, signal, sys
+sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
+import test_experiment as t
+from ipt_jax import checkpoints, experiment
+begun = []
+def die(event, args):  # at the rename that would make the second checkpoint whole
+    if event == "os.rename" and begun and begun[-1] == 4 and "checkpoints" in str(args[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+save = checkpoints.Checkpoints.save
+checkpoints.Checkpoints.save = lambda self, step, state: (begun.append(step), save(self, step, state))
+sys.addaudithook(die)
+experiment.run(t.config_for({str(lm_folder)!r}, {str(cache)!r}, "pt"), {str(tmp_path)!r})
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-2000:]
+    left = [path.name for path in tmp_path.glob("populations/*/checkpoints/*")]
+    assert "0" in left and "4" not in left and len(left) == 2  # and what was being written
+    experiment.run(config_for(lm_folder, cache, "pt"), tmp_path)
+    prompts = sorted(tmp_path.glob("runs/*/prompt.safetensors"))
+    assert len(prompts) == 2
+    for prompt in prompts:
+        assert load_prompt(prompt).tobytes() == load_prompt(finished / "runs" / prompt.parent.name).tobytes()
+
+
+def test_sigterm_saves_the_step_and_exits_with_a_status_to_be_restarted(lm_folder, cache, tmp_path):
+    flags = ["--config.training.steps=2000", "--config.execution.checkpoint_every=2000"]
+    flags += ["--config.training.eval_every=2000"]
+    process = subprocess.Popen(
+        command(tmp_path, lm_folder, cache, *flags, only="pt"), cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 200
+    while process.poll() is None and time.monotonic() < deadline:
+        if any("learning_rate" in path.read_text() for path in tmp_path.glob("runs/*/metrics.jsonl")):
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=100)
+    assert process.returncode == 75, errors[-2000:]
+    assert "SIGTERM" in errors and "Traceback" not in errors
+    steps = {int(path.name) for path in tmp_path.glob("populations/*/checkpoints/*")}
+    assert len(steps) == 2 and 0 in steps  # that of the start and that of the signal
+    logged = max(row["step"] for path in tmp_path.glob("runs/*/metrics.jsonl") for row in read_rows(path))
+    assert max(steps) == logged
+
+
+def test_a_population_that_would_not_fit_is_trained_in_parts_to_the_same_prompts(
+    finished, lm_folder, cache, tmp_path, caplog
+):
+    config = config_for(lm_folder, cache, "pt")
+    config.execution.memory_gb = 1e-6
+    with caplog.at_level("INFO"):
+        experiment.run(config, tmp_path)
+    assert "trained 1 at a time" in caplog.text
+    prompts = sorted(tmp_path.glob("runs/*/prompt.safetensors"))
+    assert len(prompts) == 2
+    for prompt in prompts:
+        together = load_prompt(finished / "runs" / prompt.parent.name)
+        assert np.linalg.norm(load_prompt(prompt) - together) <= 1e-5 * np.linalg.norm(together)
+
+
+def test_a_result_tells_of_the_prompt_and_of_the_time_the_device_waited(finished):
+    for row in read_rows(finished / "results.jsonl"):
+        if row["training"]:
+            assert len(row["training"]["nearest_words"]) == 3
+            assert 0 <= row["training"]["host_wait"] <= 1 and row["training"]["prompt_norm"] > 0
+    assert "nearest words" in (finished / "report" / "index.html").read_text()
+
+
 @pytest.mark.slow
 def test_after_twelve_kills_the_same_command_goes_on_to_the_same_bits(finished, lm_folder, cache, tmp_path):
     random = np.random.default_rng(1)

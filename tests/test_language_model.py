@@ -48,6 +48,20 @@ def test_generation_keeps_the_order_of_its_rows_and_uses_the_prompt(lm):
     assert lm.generate([]) == []
 
 
+def test_several_answers_of_a_row_come_as_a_list_of_its_own_best_first(lm):
+    beams = lm.generate([[5, 6], [7]], PROMPT, max_new_tokens=4, num_beams=3, num_return_sequences=2)
+    assert [len(answers) for answers in beams] == [2, 2]
+    assert all(best.score >= other.score for best, other in beams)
+    alone = lm.generate([[5, 6], [7]], PROMPT, max_new_tokens=4, num_beams=3)
+    assert [answers[0].tokens for answers in beams] == [g.tokens for g in alone]
+
+
+def test_a_given_end_token_ends_a_row(lm):
+    (free,) = lm.generate([[5]], max_new_tokens=4, stop=())
+    (ended,) = lm.generate([[5]], max_new_tokens=4, stop=(), eos_token_id=free.tokens[1])
+    assert ended.tokens == free.tokens[: free.tokens.index(free.tokens[1]) + 1] and ended.stop == "eos"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -57,6 +71,8 @@ def test_generation_keeps_the_order_of_its_rows_and_uses_the_prompt(lm):
         (lambda lm: lm.generate([[1]], num_beams=0), "num_beams=0 must be at least 1"),
         (lambda lm: lm.generate([[1]], early_stopping="late"), "early_stopping='late'"),
         (lambda lm: lm.generate([[1]], max_new_tokens=0), "max_new_tokens=0"),
+        (lambda lm: lm.generate([[1]], eos_token_id=9999), "token ids reach from 9999"),
+        (lambda lm: lm.generate([[1]], num_beam=2), "no argument 'num_beam'; did you mean 'num_beams'"),
         (lambda lm: lm.generate([[1] * 600]), "pass the model's 512 positions"),
         (lambda lm: lm.logits(np.ones((1, 600), int), np.array([600])), "pass the model's 512 positions"),
         (lambda lm: lm.logits(np.ones((2, 3), int), np.array([3])), r"must be \[B, T\] and \[B\]"),

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipt_jax.models.attention import ScoreRule, alibi_slopes, cached_attention, causal_attention, plain_attention
+from ipt_jax.models import cache
+from ipt_jax.models.attention import ScoreRule, alibi_slopes, causal_attention, plain_attention
 
 HEADS, GROUPS, WIDTH, LENGTH = 6, 2, 8, 11
 RULES = {
@@ -52,6 +53,15 @@ def test_both_ways_of_causal_attention_equal_the_obvious_one(rule):
         np.testing.assert_allclose(attention(query, key, value, rule), expected, rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("known", [0, 5])
+def test_prefill_in_blocks_equals_the_obvious_one_whether_or_not_a_part_came_before(rule, known, monkeypatch):
+    monkeypatch.setattr(cache, "_BLOCK", 4)
+    query, key, value = random_heads(0, 2, LENGTH, HEADS), *(random_heads(i, 2, LENGTH, GROUPS) for i in (1, 2))
+    context = cache.extend(cache.extend(None, key[:, :known], value[:, :known]), key[:, known:], value[:, known:])
+    ours = cache.prefill_attention(query[:, known:], context, rule)
+    np.testing.assert_allclose(ours, obvious(query, key, value, rule)[:, known:], rtol=0, atol=2e-6)
+
+
 def test_a_step_over_the_cache_is_the_last_row_of_the_whole_sequence(rule):
     lengths, step, beams, new = np.array([7, 3]), 2, 3, 4
     keys, values = (random_heads(i, 2, beams, 7 + new, GROUPS) for i in (1, 2))
@@ -61,10 +71,12 @@ def test_a_step_over_the_cache_is_the_last_row_of_the_whole_sequence(rule):
         # Row 0's context is 7 long and its beams' own: give all of them the first beam's.
         keys = keys.at[row, :, :length].set(keys[row, :1, :length])
         values = values.at[row, :, :length].set(values[row, :1, :length])
-    context = tuple(x[:, 0, :7] for x in (keys, values))
-    places = lengths[:, None] + np.arange(new)
-    generated = tuple(jnp.take_along_axis(x, places[:, None, :, None, None], axis=2) for x in (keys, values))
-    ours = cached_attention(query, context, generated, jnp.asarray(lengths), jnp.int32(step), rule)
+    context = cache.extend(None, keys[:, 0, :7], values[:, 0, :7])
+    (generated,) = cache.empty_segment((context,), beams, new)
+    for m in range(step + 1):
+        newest = (np.arange(2)[:, None], np.arange(beams)[None], (lengths + m)[:, None])
+        generated = cache.write(generated, keys[newest], values[newest], jnp.int32(m))
+    ours = cache.cached_attention(query, context, generated, jnp.asarray(lengths), jnp.int32(step), rule)
     for row, length in enumerate(lengths):
         seen = length + step + 1
         for beam in range(beams):

@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ipt_jax import decoding
+from ipt_jax import strategies
 from ipt_jax.models import attention
+from ipt_jax.models.cache import empty_segment
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.hf_folder import WeightsFolder, read_json
 from ipt_jax.models.loading import HF_FAMILIES
 from ipt_jax.models.weights import fill
+from ipt_jax.search import Search
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/answers.npz"))
@@ -96,7 +98,7 @@ def test_the_prompts_loss_and_gradient_are_torchs(case):
 def test_greedy_tokens_of_a_padded_batch_over_the_cache_are_hugging_faces_of_each_row_alone(case):
     decoder, params, golden = case
     rows, count = golden["greedy"].shape
-    written = decoding.greedy(
+    written = strategies.decode(
         decoder,
         params,
         jnp.zeros((1, 0, decoder.config.embed_dim)),
@@ -104,7 +106,9 @@ def test_greedy_tokens_of_a_padded_batch_over_the_cache_are_hugging_faces_of_eac
         golden["tokens"],
         golden["lengths"],
         np.zeros(decoder.config.vocab_size, np.int32),
-        max_new_tokens=count,
+        None,
+        Search(max_new_tokens=count),
+        end_tokens=1,
     )
     np.testing.assert_array_equal(written.tokens, golden["greedy"])
 
@@ -121,13 +125,12 @@ def test_every_step_over_the_cache_gives_the_logits_of_the_whole_sequence(case):
     @jax.jit
     def steps(params, embedded):
         context_lengths = jnp.asarray(lengths) + len(golden["prompt"])
-        _, (keys, values) = decoder.prefill(params, embedded[:, :-count])
-        empty = jnp.zeros((len(lengths), 1, count, *keys.shape[3:]))
-        segment, hidden = tuple((empty, empty) for _ in keys), []
+        _, (keys, values) = decoder.prefill(params, embedded[:, :-count], context_lengths - 1)
+        context = tuple(zip(keys, values, strict=True))
+        segment, hidden = empty_segment(context, 1, count), []
 
         def one(segment, step):
             newest = jnp.take_along_axis(embedded, (context_lengths + step)[:, None, None], axis=1)
-            context = tuple(zip(keys, values, strict=True))
             out, segment = decoder.step(
                 params, decoder.unstack(params), newest, context, segment, context_lengths, step
             )

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ipt_jax.models.cache import empty_segment
 from tests import tiny
 
 FAMILIES = ("gpt2", "llama")
@@ -79,10 +80,9 @@ def test_prefill_and_cached_steps_equal_the_whole_sequence(family, overrides):
     whole = np.asarray(logits_of(lm, decoder.embed(params, tokens.reshape(3 * beams, -1))))
     whole = whole.reshape(3, beams, 7 + new, -1)
 
-    _, (keys, values) = jax.jit(decoder.prefill)(params, decoder.embed(params, tokens[:, 0, :7]))
+    _, (keys, values) = jax.jit(decoder.prefill)(params, decoder.embed(params, tokens[:, 0, :7]), lengths - 1)
     context = tuple(zip(keys, values, strict=True))
-    shape = (3, beams, new, *keys.shape[3:])
-    generated = tuple((jnp.zeros(shape), jnp.zeros(shape)) for _ in context)
+    generated = empty_segment(context, beams, new)
     layers = decoder.unstack(params)
     step_once = jax.jit(decoder.step)
     for step in range(new):
@@ -93,10 +93,19 @@ def test_prefill_and_cached_steps_equal_the_whole_sequence(family, overrides):
         np.testing.assert_allclose(decoder.project(params, hidden), expected, **TOLERANCE)
 
 
-def test_prefill_gives_the_hidden_states_of_hidden(lm):
-    embeddings = lm.decoder.embed(lm.params, tokens_of(lm, 2, 9))
-    hidden, _ = jax.jit(lm.decoder.prefill)(lm.params, embeddings)
-    np.testing.assert_allclose(hidden, jax.jit(lm.decoder.hidden)(lm.params, embeddings), **TOLERANCE)
+@pytest.mark.parametrize("shared", [0, 1, 70])
+def test_prefill_gives_the_last_hidden_state_whether_or_not_a_part_in_common_came_before(lm, shared):
+    decoder, params = lm.decoder, lm.params
+    embeddings = decoder.embed(params, tokens_of(lm, 2, 150))
+    embeddings = embeddings.at[:, :shared].set(embeddings[:1, :shared])
+    whole, prefill = jax.jit(decoder.hidden)(params, embeddings), jax.jit(decoder.prefill)
+    last, before = np.array([149, 90]), None
+    if shared:
+        _, before = prefill(params, embeddings[:, :shared], np.array([shared - 1] * 2))
+    hidden, cache = prefill(params, embeddings[:, shared:], last - shared, before)
+    np.testing.assert_allclose(hidden, whole[np.arange(2), last], **TOLERANCE)
+    for ours, plain in zip(cache, prefill(params, embeddings, last)[1], strict=True):
+        np.testing.assert_allclose(ours, plain, **TOLERANCE)
 
 
 def test_the_prompts_gradient_equals_finite_differences(lm):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ipt_jax.errors import InputError
-from ipt_jax.soft_prompt import SoftPrompts, prepend, random_normal_rows, sampled_vocabulary_ids, text_ids
+from ipt_jax.soft_prompt import ACTIVATIONS, SoftPrompts, prepend
 
 ROWS = np.random.default_rng(0).standard_normal((2, 3, 8)).astype(np.float32)
 
@@ -44,24 +44,31 @@ def test_an_unknown_reparameterisation_is_refused():
         SoftPrompts.create(ROWS, reparameterisation="lstm", hidden=5, member_seeds=[0, 1])
 
 
-def test_sampled_vocabulary_takes_distinct_ordinary_ids_by_seed():
-    ordinary = np.arange(10, 60)
-    ids = sampled_vocabulary_ids(ordinary, 20, seed=0)
-    assert len(set(ids.tolist())) == 20 and set(ids.tolist()) <= set(ordinary.tolist())
-    assert (ids == sampled_vocabulary_ids(ordinary, 20, seed=0)).all()
-    assert (ids != sampled_vocabulary_ids(ordinary, 20, seed=1)).any()
-    assert len(sampled_vocabulary_ids(ordinary, 70, seed=0)) == 70
+def test_without_the_residual_path_the_rows_are_what_the_mlp_gives():
+    settings = {"reparameterisation": "mlp", "hidden": 5, "member_seeds": [0, 1]}
+    with_path, params = SoftPrompts.create(ROWS, **settings)
+    without, own = SoftPrompts.create(ROWS, **settings, residual=False)
+    assert np.abs(without.fold(own) - ROWS).max() > 0.1  # an untrained MLP already moves them
+    np.testing.assert_allclose(with_path.fold(own) - ROWS, without.fold(own), rtol=1e-5, atol=1e-6)
+    assert (np.asarray(params["mlp"]["down"][...]) == np.asarray(own["mlp"]["down"][...])).all()
 
 
-def test_a_text_is_repeated_or_cut_to_the_rows():
-    assert text_ids([1, 2, 3], 5).tolist() == [1, 2, 3, 1, 2]
-    assert text_ids([1, 2, 3], 2).tolist() == [1, 2]
-    with pytest.raises(InputError, match=r"prompt\.text is empty"):
-        text_ids([], 2)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_hidden_layer_has_its_own_weights_and_the_activation_behind_it(activation):
+    prompts, params = SoftPrompts.create(
+        ROWS, reparameterisation="mlp", hidden=5, member_seeds=[0, 1], depth=3, activation=activation, residual=False
+    )
+    mlp = {name: np.asarray(params["mlp"][name][...]) for name in ("down", "inner", "up")}
+    assert mlp["inner"].shape == (2, 2, 5, 5) and np.abs(mlp["inner"][:, 0] - mlp["inner"][:, 1]).max() > 0.1
+    x = ACTIVATIONS[activation](np.einsum("kpe,keh->kph", ROWS, mlp["down"]))
+    for layer in range(2):
+        x = ACTIVATIONS[activation](np.einsum("kph,khi->kpi", x, mlp["inner"][:, layer]))
+    np.testing.assert_allclose(prompts.fold(params), np.einsum("kph,khe->kpe", x, mlp["up"]), rtol=1e-4, atol=1e-5)
 
 
-def test_random_rows_are_as_wide_as_asked():
-    assert random_normal_rows(0.3, 100, 50, seed=0).std() == pytest.approx(0.3, rel=0.05)
+def test_an_unknown_activation_lists_the_choices():
+    with pytest.raises(InputError, match="'sine' is unknown; choose one of tanh, relu, gelu, silu"):
+        SoftPrompts.create(ROWS, reparameterisation="mlp", hidden=5, member_seeds=[0, 1], activation="sine")
 
 
 def test_prepending_no_rows_changes_nothing():

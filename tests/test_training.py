@@ -1,6 +1,7 @@
 """Training: gradients by argument, members that do not touch each other, and a resume that is exact."""
 
 import math
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import tiny_lm
 
-from ipt_jax import loop, training
+from ipt_jax import loop
 from ipt_jax.batching import collate, step_indices
 from ipt_jax.checkpoints import Checkpoints
 from ipt_jax.layout import Template, encode
@@ -38,12 +39,12 @@ def make_rows(lm, count=20):
     ]
 
 
-def make(lm, seeds, steps=STEPS, reparameterisation="mlp"):
+def make(lm, seeds, steps=STEPS, reparameterisation="mlp", **settings):
     rows = np.stack([np.random.default_rng(s).standard_normal((P, 32)) for s in seeds]).astype(np.float32)
     prompts, params = SoftPrompts.create(
         rows, reparameterisation=reparameterisation, hidden=8, member_seeds=list(seeds)
     )
-    trainer = Trainer(lm.decoder, prompts, steps, warmup_steps=2, weight_decay=0.01, clip_norm=1.0)
+    trainer = Trainer(lm.decoder, prompts, steps, warmup_steps=2, weight_decay=0.01, clip_norm=1.0, **settings)
     return trainer, trainer.init(params)
 
 
@@ -135,6 +136,38 @@ def test_a_member_that_blows_up_is_frozen_at_its_last_good_state_and_touches_nob
     assert (np.asarray(trainer.prompts.fold(state.params))[0] == healthy[0]).all()
 
 
+def one_step(lm, **settings):
+    """Prompts, losses and gradient norms after a step in which two members have rows of unlike lengths."""
+    trainer, state = make(lm, [0, 1], **settings)
+    batch = batch_for(make_rows(lm), [0, 1], 0, size=6)
+    batch.weights[0, 0, 2:] = 0.0  # parts with unlike numbers of targets
+    state, metrics = trainer.step(state, lm.params, jnp.asarray([1e-2, 3e-2], jnp.float32), batch)
+    return np.asarray(trainer.prompts.fold(state.params)), np.asarray(metrics.loss), np.asarray(metrics.gradient_norm)
+
+
+def test_a_batch_run_in_parts_takes_the_step_of_the_whole_batch():
+    lm = tiny_lm()
+    whole = one_step(lm, kind="sgd")
+    for parts in (2, 6):
+        for ours, expected in zip(one_step(lm, kind="sgd", accumulate=parts), whole, strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["adafactor", "sgd"])
+def test_members_keep_apart_under_every_optimizer(kind):
+    lm, settings = tiny_lm(), {"kind": kind, "momentum": 0.9, "schedule": "cosine", "reparameterisation": "none"}
+    rows, prompts = make_rows(lm), {}
+    for seeds in ([0, 1], [1]):
+        trainer, state = make(lm, seeds, steps=4, **settings)
+        for step in range(4):
+            rates = jnp.asarray([0.1 * (1 + seed) for seed in seeds], jnp.float32)
+            state, _ = trainer.step(state, lm.params, rates, batch_for(rows, seeds, step))
+        prompts[len(seeds)] = np.asarray(trainer.prompts.fold(state.params))
+    start = np.asarray(make(lm, [1], **settings)[0].prompts.fold(make(lm, [1], **settings)[1].params))
+    assert np.abs(prompts[1] - start).max() > 1e-3
+    assert np.linalg.norm(prompts[2][1] - prompts[1][0]) <= 1e-5 * np.linalg.norm(prompts[1][0])
+
+
 def test_steps_of_one_bucket_compile_once(lm):
     trainer, state = make(lm, [0, 1], steps=99)
     rows, before = make_rows(lm), Trainer.step._cache_size()
@@ -147,18 +180,11 @@ def test_steps_of_one_bucket_compile_once(lm):
     assert Trainer.step._cache_size() - before == len(shapes) == 1
 
 
-def test_the_learning_rate_rises_then_falls_to_nothing():
-    schedule = training.make_schedule(warmup_steps=4, steps=20)
-    factors = [float(schedule(step)) for step in range(21)]
-    assert factors[0] > 0 and max(factors) == factors[4] == 1.0 and factors[20] == 0.0
-    assert factors[:5] == sorted(factors[:5]) and factors[4:] == sorted(factors[4:], reverse=True)
-
-
 class Killed(Exception):
     """Stands for kill -9 at a step."""
 
 
-def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, metrics=None):
+def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, sigterm_at=None, metrics=None):
     seeds = [0, 1]
     trainer, state = make(lm, seeds)
     metrics = {0: [], 1: []} if metrics is None else metrics
@@ -170,6 +196,8 @@ def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, metrics=None
     def batch_at(step):
         if step == kill_at:
             raise Killed
+        if step == sigterm_at:
+            signal.raise_signal(signal.SIGTERM)
         batch = batch_for(rows, seeds, step)
         if poison_at is not None and step >= poison_at:
             batch.weights[:] = np.nan
@@ -208,6 +236,30 @@ def test_a_resumed_run_ends_with_the_same_bits_as_an_uninterrupted_one(tmp_path)
     assert metrics[0][0]["step"] == 9  # it went on from the checkpoint at 8, not from the start
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_sigterm_saves_the_step_that_runs_and_asks_to_be_restarted(tmp_path):
+    lm = tiny_lm()
+    rows, kept = make_rows(lm), {0: [], 1: []}
+    whole, _ = train_in_folder(lm, tmp_path / "whole", rows)
+    with pytest.raises(SystemExit) as left:
+        train_in_folder(lm, tmp_path / "preempted", rows, sigterm_at=6, metrics=kept)
+    assert left.value.code == 75 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    done = max(row["step"] for row in kept[0])
+    assert done in (6, 7)  # checkpoints are due at 4 and 8
+    resumed, metrics = train_in_folder(lm, tmp_path / "preempted", rows)
+    assert metrics[0][0]["step"] == done + 1
+    for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(resumed), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
+
+
+def test_metrics_tell_size_and_path_of_the_prompt_and_how_long_the_device_waited(tmp_path):
+    lm = tiny_lm()
+    _, metrics = train_in_folder(lm, tmp_path, make_rows(lm))
+    measured = [row for row in metrics[1] if "dev_loss" in row]
+    assert measured[0]["prompt_moved"] == 0.0 < measured[1]["prompt_moved"] < measured[-1]["prompt_moved"]
+    assert all(row["prompt_norm"] > 0 for row in measured)
+    assert all(0 <= row["host_wait"] <= 1 for row in metrics[1] if "loss" in row)
 
 
 @pytest.mark.parametrize("kill_at", [0, 1, 4, 9])

@@ -1,4 +1,4 @@
-"""Attention: causal over a whole sequence, and of one new token over a two-segment cache."""
+"""Causal attention over a whole sequence, and the rules that families add to it."""
 
 from __future__ import annotations
 
@@ -105,13 +105,25 @@ def causal_attention(
     )
 
 
-def plain_attention(query: jax.Array, key: jax.Array, value: jax.Array, rule: ScoreRule) -> jax.Array:
-    """`causal_attention`, written out: for the rules that the library lacks, and the oracle for those it has."""
-    batch, length, heads, width = query.shape
-    groups = key.shape[2]
-    grouped = query.reshape(batch, length, groups, heads // groups, width)
+def plain_attention(
+    query: jax.Array, key: jax.Array, value: jax.Array, rule: ScoreRule, places: jax.Array | None = None
+) -> jax.Array:
+    """`causal_attention`, written out: for the rules that the library lacks, and the oracle for those it has.
+
+    Args:
+      query: [B, R, N, H], of all positions or of those at `places`.
+      key, value: [B, S, G, H].
+      places: i32[B, R], the position of each query; None for 0 … R - 1.
+
+    Returns:
+      [B, R, N, H].
+    """
+    batch, rows, heads, width = query.shape
+    length, groups = key.shape[1:3]
+    grouped = query.reshape(batch, rows, groups, heads // groups, width)
     products = jnp.einsum("btgnh,bsgh->bgnts", grouped, key, preferred_element_type=jnp.float32)
-    distances = _distances(length)[None, None, None]
+    places = jnp.arange(rows)[None] if places is None else places
+    distances = (places[..., None] - jnp.arange(length)[None, None])[:, None, None]
     weights = jax.nn.softmax(rule.apply(products, distances, distances >= 0), axis=-1).astype(query.dtype)
     return jnp.einsum("bgnts,bsgh->btgnh", weights, value).reshape(query.shape)
 
@@ -120,43 +132,3 @@ def _distances(length: int) -> jax.Array:
     """i32[T, S]: a query's position minus a key's; negative above the diagonal."""
     positions = jnp.arange(length)
     return positions[:, None] - positions[None, :]
-
-
-def cached_attention(
-    query: jax.Array,
-    context: tuple[jax.Array, jax.Array],
-    generated: tuple[jax.Array, jax.Array],
-    context_lengths: jax.Array,
-    step: jax.Array,
-    rule: ScoreRule,
-) -> jax.Array:
-    """One new token of every beam over the two segments of its cache.
-
-    All beams of an example read one copy of the context; what they generated is their own.
-
-    Args:
-      query: [B, W, N, H], of the token at generation step `step`.
-      context: keys and values [B, S, G, H]; entries at or past `context_lengths` are never seen.
-      generated: keys and values [B, W, M, G, H]; entries past `step` are never seen, `step` itself is.
-      context_lengths: i32[B].
-      step: i32[].
-
-    Returns:
-      [B, W, N, H] in the type of `query`; scores and softmax are float32.
-    """
-    batch, beams, heads, width = query.shape
-    (context_size, groups), new = context[0].shape[1:3], generated[0].shape[2]
-    grouped = query.reshape(batch, beams, groups, heads // groups, width)
-    over_context = jnp.einsum("bwgnh,bsgh->bwgns", grouped, context[0], preferred_element_type=jnp.float32)
-    over_generated = jnp.einsum("bwgnh,bwmgh->bwgnm", grouped, generated[0], preferred_element_type=jnp.float32)
-    # Positions: context entry s stands at s, generated entry m at context_lengths + m, the query at … + step.
-    from_context = (context_lengths + step)[:, None] - jnp.arange(context_size)[None, :]
-    from_generated = jnp.broadcast_to(step - jnp.arange(new), (batch, new))
-    distances = jnp.concatenate([from_context, from_generated], axis=-1)
-    seen = jnp.concatenate([from_context > step, from_generated >= 0], axis=-1)
-    products = jnp.concatenate([over_context, over_generated], axis=-1)
-    scores = rule.apply(products[..., None, :], *(x[:, None, None, None, None, :] for x in (distances, seen)))
-    weights = jax.nn.softmax(scores[..., 0, :], axis=-1).astype(query.dtype)
-    mixed = jnp.einsum("bwgns,bsgh->bwgnh", weights[..., :context_size], context[1])
-    mixed += jnp.einsum("bwgnm,bwmgh->bwgnh", weights[..., context_size:], generated[1])
-    return mixed.reshape(batch, beams, heads, width)

@@ -77,7 +77,7 @@ class Block(nnx.Module):
             mixed, kept = self.attention(x, angles, attend)
             x = self.attention_norm(x + mixed)
             return self.mlp_norm(x + self.mlp(x)), kept
-        mixed, kept = self.attention(self.attention_norm(x), angles, attend)
+        mixed, kept = self.attention(self.before_attention(x), angles, attend)
         if wiring == "parallel":  # GPT-NeoX
             return x + mixed + self.mlp(self.mlp_norm(x)), kept
         if wiring == "sandwich":  # Gemma
@@ -86,17 +86,25 @@ class Block(nnx.Module):
         x = x + mixed
         return x + self.mlp(self.mlp_norm(x)), kept
 
+    def before_attention(self, x: jax.Array) -> jax.Array:
+        """What attention sees of the block's input."""
+        return x if self.config.residual == "post_norm" else self.attention_norm(x)
+
     def attention(self, x: jax.Array, angles, attend) -> tuple[jax.Array, Any]:
-        query, key, value = (
-            project(x).reshape(*x.shape[:-1], -1, self.config.head_dim)
-            for project in (self.query, self.key, self.value)
-        )
-        if self.query_norm is not None:
-            query, key = self.query_norm(query), self.key_norm(key)
-        if angles is not None:
-            query, key = rope.rotate(query, angles), rope.rotate(key, angles)
+        query, (key, value) = self.heads(self.query, x), self.keys_values(x, angles)
+        query = query if self.query_norm is None else self.query_norm(query)
+        query = query if angles is None else rope.rotate(query, angles)
         mixed, kept = attend(query, key, value)
         return self.out(mixed.reshape(*x.shape[:-1], -1)), kept
+
+    def keys_values(self, x: jax.Array, angles) -> tuple[jax.Array, jax.Array]:
+        """x: [..., D], what attention sees → key and value [..., G, H]."""
+        key, value = self.heads(self.key, x), self.heads(self.value, x)
+        key = key if self.key_norm is None else self.key_norm(key)
+        return key if angles is None else rope.rotate(key, angles), value
+
+    def heads(self, project: Linear, x: jax.Array) -> jax.Array:
+        return project(x).reshape(*x.shape[:-1], -1, self.config.head_dim)
 
     def mlp(self, x: jax.Array) -> jax.Array:
         activation = ACTIVATIONS[self.config.activation]

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ipt_jax.models import attention
+from ipt_jax.models import attention, cache
 from ipt_jax.models.attention import ScoreRule
+from ipt_jax.models.blocked_attention import blocked_attention
 from ipt_jax.models.blocks import Block, Linear, Norm
 from ipt_jax.models.config import DecoderConfig, LayerTraits
+from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 
 
 class Decoder(nnx.Module):
@@ -51,28 +53,29 @@ class Decoder(nnx.Module):
         slopes = attention.alibi_slopes(c.num_heads) if c.positions == "alibi" else None
         return ScoreRule(traits.score_scale, c.score_softcap, slopes, traits.window)
 
-    def run(self, embeddings: jax.Array, attend) -> tuple[jax.Array, Any]:
-        """Whole rows through all layers, one layer compiled once.
-
-        Args:
-          attend: (query, key, value, `ScoreRule`) → what attention gives, what is to be kept of it.
-        """
-        positions = jnp.arange(embeddings.shape[1])[None, :]
-        x, angles = self.enter(embeddings, jnp.broadcast_to(positions, embeddings.shape[:2]))
+    def block(self, index: int | jax.Array) -> tuple[Block, LayerTraits]:
+        """One layer, and its numbers: arrays where layers differ."""
         block_def, stacked = nnx.split(self.blocks)
         common, varying = _scannable(self.config)
+        weights, numbers = jax.tree.map(lambda x: jnp.asarray(x)[index], (stacked, varying))
+        return nnx.merge(block_def, weights), LayerTraits(**common, **numbers)
 
-        # A gradient keeps the results of matrix products and recomputes what is cheap. On two CPU cores a step of
-        # SmolLM2 takes 4.1 s and 1.5 GB so, and 5.1 s and 4.2 GB when everything is kept.
-        @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.dots_with_no_batch_dims_saveable)
-        def layer(x, weights_and_numbers):
-            weights, numbers = weights_and_numbers
-            traits = LayerTraits(**common, **numbers)
+    def run(self, x: jax.Array, angles: tuple[Any, ...], attend, layers: int, rematerialisation: str) -> jax.Array:
+        """Whole rows through the first so many layers, one of them compiled once.
+
+        Args:
+          x, angles: from `enter`.
+          attend: (query, key, value, `ScoreRule`) → what attention gives.
+          rematerialisation: what a gradient finds of each layer, see `REMATERIALISATIONS`.
+        """
+
+        # Layers are taken from the stack by index: all but the last as a slice of their own would be a copy of them.
+        def layer(x, index):
+            block, traits = self.block(index)
             rule = self.rule(traits)
-            block = nnx.merge(block_def, weights)
-            return block(x, _chosen(angles, traits.rotary), lambda *qkv: attend(*qkv, rule))
+            return block(x, _chosen(angles, traits.rotary), lambda *qkv: (attend(*qkv, rule), None))
 
-        return jax.lax.scan(layer, x, (stacked, varying))
+        return jax.lax.scan(REMATERIALISATIONS[rematerialisation](layer), x, jnp.arange(layers))[0]
 
     def normalise(self, hidden: jax.Array) -> jax.Array:
         hidden = hidden if self.final_norm is None else self.final_norm(hidden)
@@ -83,6 +86,11 @@ class Decoder(nnx.Module):
         logits = jnp.einsum("...e,ve->...v", normalised, table[...], preferred_element_type=jnp.float32)
         cap = self.config.logit_softcap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
+
+
+def _positions(embeddings: jax.Array) -> jax.Array:
+    """i32[B, T]: 0 … T - 1 in every row."""
+    return jnp.broadcast_to(jnp.arange(embeddings.shape[1])[None, :], embeddings.shape[:2])
 
 
 def _scannable(config: DecoderConfig) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -134,12 +142,38 @@ class FrozenDecoder:
 
         The norm waits for `project` because only the rows that are projected need it.
         """
-
-        def attend(query, key, value, rule):
-            return attention.causal_attention(query, key, value, rule, implementation=self.attention), None
-
+        decoder = nnx.merge(self.graphdef, params)
+        attend = functools.partial(attention.causal_attention, implementation=self.attention)
         with jax.default_matmul_precision("highest"):
-            return nnx.merge(self.graphdef, params).run(embeddings, attend)[0]
+            x, angles = decoder.enter(embeddings, _positions(embeddings))
+            return decoder.run(x, angles, attend, self.config.num_layers, "none")
+
+    def hidden_at(
+        self, params: Any, embeddings: jax.Array, places: jax.Array, rematerialisation: str = "dots"
+    ) -> jax.Array:
+        """`hidden` at some positions only, made for gradients: [B, T, E], i32[B, R] → [B, R, D].
+
+        Nothing reads the other rows of the last layer: it makes keys and values of them and no more.
+
+        Args:
+          rematerialisation: a key of `REMATERIALISATIONS`.
+        """
+        decoder, last = nnx.merge(self.graphdef, params), self.config.num_layers - 1
+        attend = functools.partial(attention.causal_attention, implementation=self.attention)
+        if self.attention == "xla":
+            attend = blocked_attention
+        with jax.default_matmul_precision("highest"):
+            x, angles = decoder.enter(embeddings, _positions(embeddings))
+            x = decoder.run(x, angles, attend, last, rematerialisation)
+            block, traits = decoder.block(last)
+            keys, values = block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary))
+
+            def attend_all(query, _key, _value):  # not to the keys and values of the chosen rows alone
+                return attention.plain_attention(query, keys, values, decoder.rule(traits), places), None
+
+            x = jnp.take_along_axis(x, places[..., None], axis=1)
+            angles = tuple(rotary.angles(places) for rotary in self.config.rotaries)
+            return block(x, _chosen(angles, traits.rotary), attend_all)[0]
 
     def normalise(self, params: Any, hidden: jax.Array) -> jax.Array:
         """The final norm: [..., D] → hidden states [..., E] as Hugging Face's `last_hidden_state` gives them."""
@@ -152,15 +186,59 @@ class FrozenDecoder:
         with jax.default_matmul_precision("highest"):
             return decoder.project(decoder.normalise(hidden))
 
-    def prefill(self, params: Any, embeddings: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        """`hidden`, and every layer's keys and values: two arrays [L, B, T, G, H]."""
+    def output_table(self, params: Any) -> jax.Array:
+        """[V, E]: a token's logit is its row times the normalised hidden state, then the config's `logit_softcap`."""
+        decoder = nnx.merge(self.graphdef, params)
+        return (decoder.embedding if decoder.head is None else decoder.head)[...]
 
-        def attend(query, key, value, rule):
-            mixed = attention.causal_attention(query, key, value, rule, implementation=self.attention)
-            return mixed, (key, value)
+    def prefill(
+        self, params: Any, embeddings: jax.Array, last: jax.Array, before: tuple[jax.Array, jax.Array] | None = None
+    ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        """Runs whole rows for what comes after them: the cache, and the one hidden state that chooses the next token.
+
+        Args:
+          embeddings: [B, T, E].
+          last: i32[B], the index into T of each row's last real position.
+          before: keys and values of S positions that the rows have in common and that stand before them, of every
+            layer, as this function returns them.
+
+        Returns:
+          The hidden states [B, D] of `hidden` at `last`, and the keys [L, B, G, H, S + T] and values
+          [L, B, G, S + T, H] of every layer.
+        """
+        decoder, final = nnx.merge(self.graphdef, params), self.config.num_layers - 1
+        known = 0 if before is None else before[1].shape[-2]
+
+        def extend(index, key, value):
+            return cache.extend(None if before is None else jax.tree.map(lambda x: x[index], before), key, value)
+
+        def layer(x, index):
+            block, traits = decoder.block(index)
+            rule = decoder.rule(traits)
+
+            def attend(query, key, value):
+                kept = extend(index, key, value)
+                if self.attention == "xla" or before is not None:
+                    return cache.prefill_attention(query, kept, rule), kept
+                return attention.causal_attention(query, key, value, rule, implementation=self.attention), kept
+
+            return block(x, _chosen(angles, traits.rotary), attend)
 
         with jax.default_matmul_precision("highest"):
-            return nnx.merge(self.graphdef, params).run(embeddings, attend)
+            x, angles = decoder.enter(embeddings, known + _positions(embeddings))
+            x, (keys, values) = jax.lax.scan(layer, x, jnp.arange(final))
+            # Every key and value of the last layer is kept, but only one row goes on from it.
+            block, traits = decoder.block(final)
+            kept = extend(final, *block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary)))
+
+            def attend_last(query, _key, _value):
+                ends, rule = known + last + 1, decoder.rule(traits)
+                return cache.cached_attention(query, kept, None, ends, jnp.int32(-1), rule), None
+
+            x = jnp.take_along_axis(x, last[:, None, None], axis=1)
+            angles = tuple(rotary.angles(known + last[:, None]) for rotary in self.config.rotaries)
+            x, _ = block(x, _chosen(angles, traits.rotary), attend_last)
+        return x[:, 0], (jnp.concatenate([keys, kept[0][None]]), jnp.concatenate([values, kept[1][None]]))
 
     def unstack(self, params: Any) -> tuple[Any, ...]:
         """The blocks' parameters layer by layer. Slicing them out of the stack in every step would copy them."""
@@ -176,22 +254,25 @@ class FrozenDecoder:
         generated: tuple[tuple[jax.Array, jax.Array], ...],
         context_lengths: jax.Array,
         step: jax.Array,
+        entry: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[tuple[jax.Array, jax.Array], ...]]:
         """One new token of every beam of every row.
 
         Args:
           layers: from `unstack`.
           embeddings: [B, W, E] of the tokens generated at step `step`; their position is `context_lengths + step`.
-          context: per layer, keys and values [B, S, G, H] of everything before generation; never written.
-          generated: per layer, keys and values [B, W, M, G, H]; entry `step` is written.
+          context: per layer, keys [B, G, H, S] and values [B, G, S, H] of everything before generation; never written.
+          generated: per layer, keys [B, X, H, M] and values [B, X, M, H] of X = W · G, a ring; `entry` is written.
           context_lengths: i32[B], prompt rows counted.
-          step: i32[], shared by all rows.
+          step: i32[B] or i32[], how many tokens stand between a row's context and this one.
+          entry: i32[], shared by all rows, one more at each step, modulo M; `step` if that is the same for all.
 
         Returns:
           Hidden states [B, W, D] as of `hidden`, and the generated segment with the new entry.
         """
         decoder = nnx.merge(self.graphdef, params)
         block_def, _ = nnx.split(decoder.blocks)
+        entry = step if entry is None else entry
         positions = jnp.broadcast_to((context_lengths + step)[:, None], embeddings.shape[:2])
         with jax.default_matmul_precision("highest"):
             x, angles = decoder.enter(embeddings, positions)
@@ -199,10 +280,9 @@ class FrozenDecoder:
             for i, traits in enumerate(self.config.traits()):
 
                 def attend(query, key, value, i=i, traits=traits):
-                    new = zip(generated[i], (key, value), strict=True)
-                    own = tuple(jax.lax.dynamic_update_slice_in_dim(a, b[:, :, None], step, axis=2) for a, b in new)
+                    own = cache.write(generated[i], key, value, entry)
                     rule = decoder.rule(traits)
-                    return attention.cached_attention(query, context[i], own, context_lengths, step, rule), own
+                    return cache.cached_attention(query, context[i], own, context_lengths, step, rule, entry), own
 
                 x, kept = nnx.merge(block_def, layers[i])(x, _chosen(angles, traits.rotary), attend)
                 written.append(kept)

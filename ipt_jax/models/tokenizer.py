@@ -110,30 +110,50 @@ class Tokenizer:
     def pieces_containing(self, substring: str) -> np.ndarray:
         """i32[n], sorted: ids of all ordinary tokens whose bytes contain those of `substring`.
 
-        With "\\n", a decoder can stop at the first token that has a newline anywhere in it. Compares vocabulary
-        entries in their own spelling: no token is decoded.
+        With "\\n", a decoder can stop at the first token that has a newline anywhere in it.
+        """
+        wanted = substring.encode()
+        found = [index for index, content in enumerate(self.token_bytes) if wanted in content]
+        return np.intersect1d(np.array(found, np.int32), self.ordinary_ids())
+
+    @functools.cached_property
+    def token_bytes(self) -> list[bytes]:
+        """What each id adds to a text, in bytes of UTF-8; nothing for special tokens and for ids that no token has.
+
+        Taken from the vocabulary's own spelling: no token is decoded, so parts of a character stay what they are.
         """
         byte_level = "ByteLevel" in repr(self._backend.decoder)
-        if byte_level:
-            spell = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-            spelling = "".join(piece for piece, _ in spell.pre_tokenize_str(substring))
-        else:
-            spelling = substring.replace(" ", "\u2581")
-
-        def contains(piece: str, index: int) -> bool:
-            if index in self._added:  # added tokens are spelled as they are written
-                return substring in piece
+        characters = _byte_level_characters() if byte_level else {}
+        found = [b""] * self.vocab_size
+        for piece, index in self._vocabulary.items():
+            added = self._added.get(index)
             byte = None if byte_level else _BYTE_PIECE.fullmatch(piece)
-            return substring.encode() == bytes.fromhex(byte[1]) if byte else spelling in piece
-
-        found = [index for piece, index in self._vocabulary.items() if contains(piece, index)]
-        return np.intersect1d(np.array(found, np.int32), self.ordinary_ids())
+            if added is not None:  # spelled as they are written; special ones are left out of a text
+                found[index] = b"" if added.special else piece.encode()
+            elif byte:
+                found[index] = bytes.fromhex(byte[1])
+            elif byte_level:
+                found[index] = b"".join(characters.get(c) or c.encode() for c in piece)
+            else:
+                found[index] = piece.replace("\u2581", " ").encode()
+        return found
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """SHA-256 of everything that decides the ids; for keys of caches."""
         content = json.dumps([json.loads(self._backend.to_str()), self.eos_ids], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _byte_level_characters() -> dict[str, bytes]:
+    """Each character that a byte-level vocabulary spells a byte with → that byte, by GPT-2's rule.
+
+    Printable characters of Latin-1 stand for themselves, the other bytes in their order for U+0100 and what follows.
+    """
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    codes = {byte: byte for byte in printable} | {byte: 256 + i for i, byte in enumerate(others)}
+    return {chr(code): bytes([byte]) for byte, code in codes.items()}
 
 
 def _first_of_template(backend: tokenizers.Tokenizer) -> int | None:

@@ -190,7 +190,7 @@ def _settings(runs: list[Run]) -> tuple[Setting, ...]:
     settings: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
         shared = json.dumps([run.result.get(key) for key in _SETTING_KEYS], sort_keys=True)
-        settings.setdefault(shared, {}).setdefault(json.dumps(_identity(run), sort_keys=True), []).append(run)
+        settings.setdefault(shared, {}).setdefault(json.dumps(method_identity(run), sort_keys=True), []).append(run)
     return tuple(_setting(list(methods.values())) for methods in settings.values())
 
 
@@ -216,7 +216,7 @@ def _order(method: Method) -> tuple:
     return kind, retrieved, method.demonstrations, method.prompt_tokens, method.label
 
 
-def _identity(run: Run) -> dict[str, Any]:
+def method_identity(run: Run) -> dict[str, Any]:
     """What makes two runs the same method: every leaf of the resolved run, or of the result, except seeds."""
     result = run.result
     leaves = flatten(run.config) if run.config else {}
@@ -229,7 +229,7 @@ def _identity(run: Run) -> dict[str, Any]:
 
 def _labels(methods: list[list[Run]]) -> list[str]:
     """The label of each method; those that share one get the leaves in which they differ, as `PT (P=5)`."""
-    identities = [_identity(runs[0]) for runs in methods]
+    identities = [method_identity(runs[0]) for runs in methods]
     labels = []
     for identity in identities:
         same = [other for other in identities if other["method"] == identity["method"]]

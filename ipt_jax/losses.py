@@ -1,0 +1,136 @@
+"""The loss of a population's prompts on a batch, with no more arithmetic or memory than its gradient needs."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ipt_jax.batching import Batch
+from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.soft_prompt import prepend
+
+# Bytes that the logits of all target rows may take at a time; a larger vocabulary is gone through in blocks.
+LOGITS_BUDGET = 64 * 2**20
+
+
+def member_losses(
+    decoder: FrozenDecoder, lm_params: Any, prompts: jax.Array, batch: Batch, rematerialisation: str = "dots"
+) -> tuple[jax.Array, jax.Array]:
+    """Summed negative log-likelihood and number of target tokens, each f32[K].
+
+    Members' rows run as one larger batch; only the target rows pass the last layer and the output projection.
+
+    Args:
+      prompts: f32[K, P, E].
+      batch: arrays with leading axes [K, B].
+      rematerialisation: see `models.rematerialisation`.
+    """
+    members, rows, length = batch.tokens.shape
+    prompt_rows = prompts.shape[1]
+    embeddings = decoder.embed(lm_params, batch.tokens.reshape(members * rows, length))
+    per_row = jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:]))
+    per_row = per_row.reshape(members * rows, *prompts.shape[1:])
+    places = batch.target_positions.reshape(members * rows, -1) + prompt_rows
+    hidden = decoder.hidden_at(lm_params, prepend(per_row, embeddings), places, rematerialisation)
+    losses = token_losses(
+        decoder.normalise(lm_params, hidden),
+        decoder.output_table(lm_params),
+        batch.targets.reshape(members * rows, -1),
+        decoder.config.logit_softcap,
+    ).reshape(batch.targets.shape)
+    return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
+
+
+def block_words(rows: int, words: int, budget: int = LOGITS_BUDGET) -> int:
+    """Words of a block, so that `[rows, words]` float32 stays within the budget; blocks are of nearly equal size.
+
+    >>> block_words(512, 50_257), block_words(512, 250_880)
+    (25129, 31360)
+    """
+    blocks = -(-4 * rows * words // budget)
+    return -(-words // blocks)
+
+
+def token_losses(
+    normalised: jax.Array,
+    table: jax.Array,
+    targets: jax.Array,
+    softcap: float | None = None,
+    block: int | None = None,
+) -> jax.Array:
+    """Negative log-likelihoods f32[B, R] of target tokens, without ever holding the logits of all words.
+
+    The table is gone through once, block by block, with a running maximum and sum (as in the online softmax of
+    arXiv 1805.02867). The gradient to a hidden state is loss-gradient × (mean row of the table under the softmax
+    - the target's row), and that mean is summed up in the same pass: both products with a block are made while it is
+    at hand, and the logits are never made again.
+
+    Args:
+      normalised: [B, R, E], as `FrozenDecoder.normalise` gives them.
+      table: [V, E]; frozen, it gets no gradient.
+      targets: i32[B, R].
+      softcap: c of c · tanh(logit / c), or None.
+      block: words of a block; `block_words` unless given.
+    """
+    rows, words = targets.size, table.shape[0]
+    with jax.default_matmul_precision("highest"):
+        return _losses(normalised, jax.lax.stop_gradient(table), targets, softcap, block or block_words(rows, words))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
+def _losses(normalised, table, targets, softcap, block):
+    return _forward(normalised, table, targets, softcap, block, with_gradient=False)[0]
+
+
+def _forward(normalised, table, targets, softcap, block, with_gradient=True):
+    """The losses, and their gradient with respect to each hidden state [B, R, E]."""
+    words = table.shape[0]
+
+    def capped(logits):
+        """What the softmax sees, and its derivative with respect to the logits."""
+        if softcap is None:
+            return logits, None
+        bent = jnp.tanh(logits / softcap)
+        return softcap * bent, 1 - bent**2
+
+    def add_block(sums, index):
+        largest, total, mean = sums
+        # The last block starts early enough to be whole; the words that it shares with the one before count once.
+        start = jnp.minimum(index * block, words - block)
+        rows = jax.lax.dynamic_slice_in_dim(table, start, block)
+        products = jnp.einsum("bre,ve->brv", normalised, rows, preferred_element_type=jnp.float32)
+        logits, slope = capped(products)
+        new = start + jnp.arange(block) >= index * block
+        logits = jnp.where(new[None, None], logits, -jnp.inf)
+        higher = jnp.maximum(largest, logits.max(axis=-1))
+        shrink = jnp.exp(largest - higher)
+        weights = jnp.exp(logits - higher[..., None])
+        total = total * shrink + weights.sum(axis=-1)
+        if with_gradient:
+            weights = (weights if slope is None else weights * slope).astype(rows.dtype)
+            part = jnp.einsum("brv,ve->bre", weights, rows, preferred_element_type=jnp.float32)
+            mean = mean * shrink[..., None] + part
+        return (higher, total, mean), None
+
+    zeros = jnp.zeros(targets.shape, jnp.float32)
+    mean = jnp.zeros((*targets.shape, table.shape[1] if with_gradient else 0), jnp.float32)
+    blocks = -(-words // block)
+    (largest, total, mean), _ = jax.lax.scan(add_block, (zeros - jnp.inf, zeros, mean), jnp.arange(blocks))
+    wanted = table[targets].astype(jnp.float32)
+    logits, slope = capped((normalised.astype(jnp.float32) * wanted).sum(axis=-1))
+    losses = jnp.log(total) + (largest - logits)  # two large numbers first: their difference is small
+    if not with_gradient:
+        return losses, None
+    wanted = wanted if slope is None else wanted * slope[..., None]
+    return losses, (mean / total[..., None] - wanted).astype(normalised.dtype)
+
+
+def _backward(softcap, block, gradients, upstream):
+    del softcap, block
+    return gradients * upstream[..., None].astype(gradients.dtype), None, None
+
+
+_losses.defvjp(_forward, _backward)

@@ -1,0 +1,138 @@
+"""How much device memory a training step takes, estimated before anything is compiled, and how many prompts fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ipt_jax.losses import block_words
+from ipt_jax.models.blocked_attention import block_length
+from ipt_jax.models.config import DecoderConfig
+
+# Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
+# and of the feed-forward network's inner rows; in the forward pass without rematerialisation, of the latter alone,
+# because attention makes its scores again. Of the logits: themselves and their gradient. Of a prompt's parameters:
+# themselves, two moments, gradient, update and the best rows. tests/test_memory.py compares the sum with the
+# compiler's own account and states how far off it may be.
+_SCORES, _INNER, _INNER_KEPT, _LOGITS, _STATE = 3, 2, 5, 2, 6
+# Of what a device has, the share that training may take: compiled programs and the runtime need the rest.
+_USABLE_OF_DEVICE, _USABLE_OF_HOST = 0.9, 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Bytes on one device.
+
+    Attributes:
+      weights: of the frozen language model.
+      state: prompts, optimizer and gradients of all members.
+      saved: what the forward pass keeps of every layer for the gradient.
+      working: the most that is alive besides, in one block's gradient or at the output projection.
+    """
+
+    weights: int
+    state: int
+    saved: int
+    working: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.state + self.saved + self.working
+
+
+def training_step(
+    config: DecoderConfig,
+    *,
+    weights: int,
+    itemsize: int,
+    members: int,
+    rows: int,
+    length: int,
+    targets: int,
+    prompt_bytes: int,
+    rematerialisation: str = "dots",
+    fused_attention: bool = False,
+) -> Estimate:
+    """The bytes of a step on one device.
+
+    Args:
+      weights: bytes of the language model's parameters.
+      itemsize: bytes of a number in its activations.
+      members, rows: prompts, and rows of each that run at once, on this device.
+      length: tokens of a row, prompt rows counted.
+      targets: rows of a row that reach the output projection.
+      prompt_bytes: of one member's parameters.
+      rematerialisation: see `models.rematerialisation`.
+      fused_attention: whether scores never exist as a whole.
+    """
+    tokens = members * rows * length * itemsize
+    inner, groups = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    # Query, key, value, what attention gives, its projection, gate and up, down.
+    products = 2 * inner + 2 * groups + 2 * config.hidden_dim + config.mlp_dim * (2 if config.gated_mlp else 1)
+    kept = (
+        config.hidden_dim
+        + {"none": products + _INNER_KEPT * config.mlp_dim, "dots": products, "block": 0}[rematerialisation]
+    )
+    squares = 0 if fused_attention else 4 * members * rows * config.num_heads * length * (length + block_length(length))
+    in_layer = _SCORES * squares // 2 + tokens * _INNER * config.mlp_dim
+    in_layer += tokens * products if rematerialisation == "block" else 0
+    words = block_words(members * rows * targets, config.vocab_size)
+    at_head = words * (_LOGITS * 4 * members * rows * targets + config.embed_dim * itemsize)
+    # The last layer runs for target rows only, and nothing of it is kept.
+    saved = (config.num_layers - 1) * tokens * kept
+    return Estimate(weights, members * _STATE * prompt_bytes, saved, max(in_layer, at_head))
+
+
+def device_budget(gigabytes: float = 0.0) -> int:
+    """Bytes that training may take on one device: those given, or a stated share of what the device has.
+
+    A CPU's devices share the machine's memory, or what its container may use of it.
+    """
+    if gigabytes:
+        return int(gigabytes * 1e9)
+    limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+    if limit:
+        return int(_USABLE_OF_DEVICE * limit)
+    return int(_USABLE_OF_HOST * _host_memory() / jax.local_device_count())
+
+
+def population_size(wanted: int, estimate: Callable[[int], Estimate], budget: int, multiple: int = 1) -> int:
+    """How many of `wanted` prompts to train at once so that they fit, in populations of nearly equal size.
+
+    Worked example: of 10 prompts at most 4 fit, so there are three populations, of 4, 4 and 2.
+
+    Args:
+      estimate: of so many prompts on one device.
+      budget: bytes of a device.
+      multiple: over how many devices a population's prompts are spread.
+
+    Returns:
+      A multiple of `multiple`, or `wanted`. At least one prompt a device: who asks for the impossible is told by it.
+    """
+    fitting = next((n for n in range(math.ceil(wanted / multiple), 1, -1) if estimate(n).total <= budget), 1) * multiple
+    if fitting >= wanted:
+        return wanted
+    even = math.ceil(wanted / math.ceil(wanted / fitting))
+    return math.ceil(even / multiple) * multiple
+
+
+def bytes_on_device(params: Any) -> int:
+    """Of arrays as they lie over a mesh, the bytes that one device holds."""
+    return sum(
+        math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(params)
+    )
+
+
+def _host_memory() -> int:
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    container = Path("/sys/fs/cgroup/memory.max")
+    try:
+        return min(physical, int(container.read_text()))
+    except (OSError, ValueError):  # no such file, or the word "max"
+        return physical

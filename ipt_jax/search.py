@@ -1,0 +1,80 @@
+"""How a continuation is searched for: every setting of decoding, checked, without an array in sight."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from ipt_jax.errors import InputError
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How a continuation is searched for; names and meanings are those of Hugging Face's `generate`.
+
+    Attributes:
+      max_new_tokens: most tokens to write.
+      stop: texts that end a row, besides the end tokens.
+      num_beams: 1 is greedy search, or sampling.
+      length_penalty, early_stopping: of beam search, see `beam_search`.
+      min_new_tokens: no end token before so many are written. A stop text still ends a row, as in Hugging Face's.
+      eos_token_id: tokens that end a row, one or several; None or () are the tokenizer's.
+      no_repeat_ngram_size: n: no n-gram of the row, input tokens counted, is written again; 0 allows all.
+      repetition_penalty: what the score of a token that the row holds already, as input or written, is divided by
+        if positive and multiplied by if negative; 1.0 changes nothing.
+      do_sample: draw each token instead of taking the most probable one; needs num_beams=1.
+      temperature, top_k, top_p: of sampling, applied in this order: scores are divided by the temperature, then
+        the top_k most probable tokens are kept (0: all), then the fewest whose probability reaches top_p.
+      seed: of sampling. What a row draws depends on the seed and the row's own id, not on its batch.
+      num_return_sequences: answers per row: independent draws, or the best of at least as many beams.
+    """
+
+    max_new_tokens: int = 64
+    stop: tuple[str, ...] = ("\n",)
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    early_stopping: bool | str = False
+    min_new_tokens: int = 0
+    eos_token_id: tuple[int, ...] | None = None
+    no_repeat_ngram_size: int = 0
+    repetition_penalty: float = 1.0
+    do_sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 50
+    top_p: float = 1.0
+    seed: int = 0
+    num_return_sequences: int = 1
+
+    def __post_init__(self):
+        for name in ("max_new_tokens", "num_beams", "num_return_sequences"):
+            self._need(getattr(self, name) >= 1, name, "must be at least 1")
+        for name in ("min_new_tokens", "no_repeat_ngram_size", "top_k", "seed"):
+            self._need(getattr(self, name) >= 0, name, "must be at least 0")
+        for name in ("repetition_penalty", "temperature"):
+            self._need(getattr(self, name) > 0, name, "must be positive")
+        self._need(0 < self.top_p <= 1, "top_p", "must be above 0 and at most 1")
+        self._need(self.early_stopping in (True, False, "never"), "early_stopping", "must be True, False or 'never'")
+        texts = not isinstance(self.stop, str) and "" not in self.stop
+        self._need(texts, "stop", "must be a tuple of texts, none of them empty")
+        self._need(
+            self.min_new_tokens <= self.max_new_tokens, "min_new_tokens", f"passes max_new_tokens={self.max_new_tokens}"
+        )
+        self._need(not (self.do_sample and self.num_beams > 1), "num_beams", "must be 1 where do_sample is True")
+        if not self.do_sample:
+            self._need(
+                self.num_return_sequences <= self.num_beams,
+                "num_return_sequences",
+                f"passes num_beams={self.num_beams}; greedy search has one answer, do_sample=True as many as wanted",
+            )
+        object.__setattr__(self, "eos_token_id", _ids(self.eos_token_id))
+
+    def _need(self, ok: bool, name: str, what: str) -> None:
+        if not ok:
+            raise InputError(f"{name}={getattr(self, name)!r} {what}")
+
+
+def _ids(given: Any) -> tuple[int, ...] | None:
+    """One id, several or none → a tuple, or None."""
+    if given is None or isinstance(given, int):
+        return None if given is None else (given,)
+    return tuple(given) or None

@@ -1,0 +1,107 @@
+"""Run by `test_population` on eight simulated devices: prints how far populations laid out differently end apart."""
+
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.sharding import AxisType
+from ml_collections import FrozenConfigDict
+from test_training import make_rows
+from tiny import tiny_lm
+
+from configs import common
+from ipt_jax import batching, population
+from ipt_jax.checkpoints import load_prompt
+from ipt_jax.results import RunFolder
+from ipt_jax.runs import Run, expand
+
+MEMBERS, STEPS, P = 8, 8, 4
+LM = tiny_lm()
+
+
+def mesh_of(count):
+    shape, names = (count, 1), ("data", "model")
+    return jax.make_mesh(shape, names, axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:count])
+
+
+def train(workdir, devices, axis, learning_rate=1e-2):
+    """f32[K, P, E], the prompts after their training."""
+    config = common.get_config()
+    config.layout.prompt_tokens, config.prompt.hidden = P, 8
+    config.training.update({"steps": STEPS, "eval_every": STEPS, "learning_rate": learning_rate})
+    config.runs = {"pt": {"seed": tuple(range(MEMBERS))}}
+    rows, members = make_rows(LM), []
+    for name, settings in expand(config):
+        run = Run(name, FrozenConfigDict(settings), "data")
+        start = np.random.default_rng(run.settings.seed).standard_normal((P, 32)).astype(np.float32)
+        members.append(population.Member(run, RunFolder(workdir, run.id), rows, rows[:4], start))
+        members[-1].folder.path.mkdir(parents=True, exist_ok=True)
+    population.train_population(
+        LM,
+        members,
+        mesh_of(devices),
+        workdir=workdir,
+        checkpoint_every=100,
+        log_every=1,
+        warn_after=STEPS,
+        arrangement=population.Arrangement(len(members), "dots", axis),
+        title=f"{devices} devices, {axis}",
+    )
+    return np.stack([load_prompt(member.folder.prompt) for member in members])
+
+
+def train_part_on_one_and_the_rest_on_four(workdir):
+    """SIGTERM comes while the batch of step 4 is made; the checkpoint then is of 3 or 4 steps on one device."""
+    indices = batching.step_indices
+
+    def preempted_at_four(seed, step, *arguments):
+        if step == 3 and seed == 0:
+            signal.raise_signal(signal.SIGTERM)
+        return indices(seed, step, *arguments)
+
+    batching.step_indices = preempted_at_four
+    try:
+        train(workdir, 1, "rows")
+        raise AssertionError("SIGTERM did not stop the training")
+    except SystemExit:
+        batching.step_indices = indices
+    (state,) = workdir.glob("populations/*/checkpoints/[1-9]*")
+    return int(state.name), train(workdir, 4, "members")
+
+
+def warnings_of(action):
+    """What is logged as a warning meanwhile."""
+    messages, handler = [], logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    logging.getLogger("ipt_jax").addHandler(handler)
+    action()
+    logging.getLogger("ipt_jax").removeHandler(handler)
+    return messages
+
+
+def main():
+    workdir = Path(sys.argv[1])
+    alone = train(workdir / "one", 1, "rows")
+    stopped_at, resumed = train_part_on_one_and_the_rest_on_four(workdir / "resumed")
+    ends = {
+        "rows": train(workdir / "rows", 8, "rows"),
+        "members": train(workdir / "members", 8, "members"),
+        "resumed": resumed,
+    }
+    errors = {name: float(np.linalg.norm(end - alone) / np.linalg.norm(alone)) for name, end in ends.items()}
+    told = {
+        "errors": errors,
+        "stopped_at": stopped_at,
+        "apart": float(np.abs(alone[0] - alone[1]).max()),
+        "still": warnings_of(lambda: train(workdir / "still", 1, "rows", learning_rate=1e-12)),
+        "learning": warnings_of(lambda: train(workdir / "again", 1, "rows")),
+    }
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

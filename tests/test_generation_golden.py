@@ -1,0 +1,81 @@
+"""Greedy and beam search against what transformers' `generate` finds: tokens and scores of 200 rows of every case.
+
+Each family's checkpoint is run here under a few searches, all families together under all of them. Every case under
+every search:  python -m pytest -m slow tests/test_generation_golden.py  (20 minutes on two cores).
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import test_models_golden
+from search_settings import NEW_TOKENS, SEARCHES
+
+from ipt_jax import stopping, strategies
+from ipt_jax.search import Search
+
+GOLDEN = Path(__file__).parent / "golden"
+CASES = sorted(path.parent.name for path in GOLDEN.glob("*/generated.npz"))
+# One checkpoint of each family, and the searches that are quick to compile and different in kind.
+QUICK = {
+    "gpt2_tied": ("beams_4", "beams_4_all_processors", "greedy_all_processors"),
+    "opt": ("beams_4_early",),
+    "bloom": ("beams_5_never_early",),
+    "llama_tied_grouped": ("beams_4_without_length_penalty", "greedy"),
+    "mistral_window": ("beams_2",),
+    "qwen2": ("beams_4_favouring_long_ones_early",),
+    "qwen3": ("greedy_repetition_penalty",),
+    "gpt_neox": ("beams_5_without_length_penalty_early",),
+    "gemma2": ("beams_4_favouring_short_ones",),
+    "gemma3": ("greedy_no_repeated_pair",),
+}
+TIE = 1e-5  # a difference of scores that float32 does not decide
+
+
+def check(case, name):
+    decoder, params, _ = test_models_golden.load_case(case)
+    with np.load(GOLDEN / case / "generated.npz") as file:
+        golden = {key: file[key] for key in ("tokens", "lengths", "eos", name, f"{name}_lengths", f"{name}_scores")}
+    rows = len(golden["tokens"])
+    stops = np.zeros(decoder.config.vocab_size, np.int32)
+    stops[golden["eos"]] = stopping.EOS
+    search = Search(max_new_tokens=NEW_TOKENS, eos_token_id=golden["eos"].tolist(), **SEARCHES[name])
+    ours = strategies.decode(
+        decoder,
+        params,
+        jnp.zeros((1, 0, decoder.config.embed_dim)),
+        jnp.zeros(rows, jnp.int32),
+        golden["tokens"].astype(np.int32),
+        golden["lengths"].astype(np.int32),
+        stops,
+        None,
+        search,
+        end_tokens=len(golden["eos"]),
+    )
+    answers = search.num_return_sequences
+    differing = [
+        f"row {i // answers}, answer {i % answers}: {mine.tolist()} (score {score:.7f}) for {wanted.tolist()} "
+        f"(score {theirs:.7f})" + ("; a tie" if abs(score - theirs) < TIE else "")
+        for i, (mine, score, wanted, theirs) in enumerate(
+            zip(np.asarray(ours.tokens), np.asarray(ours.score), golden[name], golden[f"{name}_scores"], strict=True)
+        )
+        if (mine != wanted).any()
+    ]
+    assert not differing, f"{len(differing)} of {rows * answers} differ:\n" + "\n".join(differing[:20])
+    assert np.asarray(ours.lengths).tolist() == golden[f"{name}_lengths"].tolist()
+    np.testing.assert_allclose(ours.score, golden[f"{name}_scores"], rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize(("case", "name"), [(case, name) for case, names in QUICK.items() for name in names])
+def test_two_hundred_rows_in_one_padded_batch_get_hugging_faces_tokens_and_scores(case, name):
+    check(case, name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_case_gets_hugging_faces_tokens_and_scores_under_every_search(case, name):
+    check(case, name)
+    jax.clear_caches()  # hundreds of programs would fill the memory

@@ -1,0 +1,130 @@
+"""Populations over several devices, in parts that fit, and as a search for the learning rate."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ml_collections import FrozenConfigDict
+
+from configs import common
+from ipt_jax.errors import InputError
+from ipt_jax.population import together
+from ipt_jax.results import RunFolder
+from ipt_jax.runs import Run, expand, populations
+from ipt_jax.storage import write_json
+
+TESTS = Path(__file__).parent
+TOLERANCE = 1e-5  # relative; sums over devices are added in another order
+
+
+@pytest.fixture(scope="module")
+def on_devices(tmp_path_factory):
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(TESTS.parent),
+    }
+    done = subprocess.run(
+        [sys.executable, str(TESTS / "prompts_on_devices.py"), str(tmp_path_factory.mktemp("devices"))],
+        cwd=TESTS,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("axis", ["rows", "members"])
+def test_eight_devices_train_eight_prompts_as_one_device_does_whatever_they_share_out(on_devices, axis):
+    assert on_devices["errors"][axis] < TOLERANCE < on_devices["apart"]
+
+
+def test_a_checkpoint_of_one_device_goes_on_on_four(on_devices):
+    assert on_devices["stopped_at"] in (3, 4)
+    assert on_devices["errors"]["resumed"] < TOLERANCE
+
+
+def test_each_run_whose_prompt_stands_still_is_warned_about_once_and_one_that_learns_is_not(on_devices):
+    assert len(on_devices["still"]) == 8 and on_devices["learning"] == []
+    assert all("after 8 steps the prompt has not moved" in message for message in on_devices["still"])
+    assert len({message.split(":")[0] for message in on_devices["still"]}) == 8
+
+
+def runs_of(config):
+    config.layout.prompt_tokens = 3
+    return [Run(name, FrozenConfigDict(settings), "data") for name, settings in expand(config)]
+
+
+def finish(workdir, run):
+    folder = RunFolder(workdir, run.id)
+    folder.path.mkdir(parents=True)
+    folder.prompt.touch()
+
+
+def test_a_population_is_trained_in_parts_and_one_that_was_begun_goes_first(tmp_path):
+    config = common.get_config()
+    config.runs = {"pt": {"seed": (0, 1, 2, 3, 4)}}
+    runs = runs_of(config)
+    assert together(tmp_path, runs, 2) == runs[:2]
+    finish(tmp_path, runs[0])
+    assert together(tmp_path, runs, 2) == runs[1:3]
+    begun = tmp_path / "populations" / "x"
+    begun.mkdir(parents=True)
+    write_json(begun / "population.json", {"runs": [runs[0].id, runs[2].id, runs[4].id]})
+    # All three, although one has its prompt and only two fit: its arithmetic is that of the three.
+    assert together(tmp_path, runs, 2) == [runs[0], runs[2], runs[4]]
+    for run in runs[1:]:
+        finish(tmp_path, run)
+    assert together(tmp_path, runs, 2) == []
+
+
+def test_a_learning_rate_search_at_the_top_of_a_config_is_one_population():
+    config = common.get_config()
+    config.training.learning_rate = (1e-3, 3e-3, 1e-2)
+    no_prompt = {"layout": {"prompt_tokens": 0}}
+    config.runs = {"pt": {"seed": (0, 1)}, "fixed": {"training": {"learning_rate": 0.5}}, "zero_shot": no_prompt}
+    runs = runs_of(config)
+    assert [len(group) for group in populations(runs)] == [7, 1]
+    rates = [(run.settings.seed, run.settings.training.learning_rate) for run in runs if run.steps]
+    assert sorted(rates) == sorted([(s, r) for r in (1e-3, 3e-3, 1e-2) for s in (0, 1)] + [(0, 0.5)])
+
+
+def test_a_search_of_one_rate_is_the_run_of_that_rate():
+    config = common.get_config()
+    config.training.learning_rate = (2e-3,)
+    assert [run.id for run in runs_of(config)] == [run.id for run in runs_of(common.get_config())]
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value", "message"),
+    [
+        ("learning_rate", (), r"config\.training\.learning_rate=\(\) has no value"),
+        ("learning_rate", (1e-3, "fast"), r"config\.training\.learning_rate=\(0\.001, 'fast'\) must be like 0\.001"),
+        ("learning_rate", "fast", r"config\.training\.learning_rate='fast' must be a number"),
+        ("steps", "ten", r"config\.training\.steps='ten' must be a whole number"),
+        ("optimizer", "lion", r"config\.training\.optimizer='lion' is unknown; choose one of adamw, adafactor, sgd"),
+        ("schedule", "wsd", r"config\.training\.schedule='wsd' is unknown; choose one of linear, cosine, constant"),
+        ("accumulate", 3, r"config\.training\.accumulate=3 must divide training\.batch_size=8"),
+        ("momentum", 1.0, r"config\.training\.momentum=1\.0 must be at least 0 and less than 1"),
+    ],
+)
+def test_a_training_setting_that_cannot_be_says_what_and_where(leaf, value, message):
+    config = common.get_config()
+    config.training[leaf] = value
+    with pytest.raises(InputError, match=message):
+        runs_of(config)
+
+
+def test_settings_that_are_newer_than_a_run_are_no_part_of_its_identity_where_they_are_usual():
+    (run,) = runs_of(common.get_config())
+    assert set(run.identity()["prompt"]) == {"initialisation", "text", "source", "reparameterisation", "hidden"}
+    assert not {"optimizer", "schedule", "momentum", "accumulate"} & set(run.identity()["training"])
+    config = common.get_config()
+    config.training.optimizer = "adafactor"
+    assert runs_of(config)[0].id != run.id and runs_of(config)[0].identity()["training"]["optimizer"] == "adafactor"

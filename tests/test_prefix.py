@@ -1,0 +1,87 @@
+"""A prefix that is run once for many rows changes nothing but the time."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import test_models_golden
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_decoding import LMS, PROMPTS
+
+from ipt_jax import generation, prefix
+from ipt_jax.prefix import Prefix, common_tokens, share_prefix
+from ipt_jax.search import Search
+from ipt_jax.strategies import decode
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2), st.lists(st.integers(0, 1), max_size=4).map(lambda rest: [5, 6, *rest])), min_size=1
+    )
+)
+def test_the_common_tokens_are_the_longest_that_all_rows_of_every_prompt_share_with_one_left_over(work):
+    shared = common_tokens(work, 3)
+    count = shared.shape[1]
+    for prompt, tokens in work:
+        assert tokens[:count] == shared[prompt].tolist() and len(tokens) > count
+    longer = [{tuple(tokens[: count + 1]) for p, tokens in work if p == prompt} for prompt in range(3)]
+    assert any(len(starts) > 1 for starts in longer) or min(len(tokens) for _, tokens in work) == count + 1
+
+
+def rows_of(random, prompts, starts, count):
+    """Rows that begin with their prompt's own start."""
+    return [(i % prompts, [*starts[i % prompts], *random.integers(1, 200, 1 + i).tolist()]) for i in range(count)]
+
+
+def generate(lm, prompts, work, search):
+    written = [None] * len(work)
+    for finished in generation.generate(
+        lm.decoder, lm.params, lm.tokenizer, jnp.asarray(prompts), work, search, batch_size=4
+    ):
+        for index, generated in finished:
+            written[index] = generated
+    return written
+
+
+# The penalty looks at the tokens that a prefix covers too.
+@pytest.mark.parametrize(
+    "search", [Search(6, repetition_penalty=1.5), Search(6, num_beams=3)], ids=["penalised greedy", "beams"]
+)
+@pytest.mark.parametrize(("family", "prompt_rows"), [("gpt2", 3), ("llama", 0)])
+def test_the_same_tokens_come_out_with_and_without_a_shared_prefix(family, prompt_rows, search, monkeypatch):
+    lm, random = LMS[family], np.random.default_rng(0)
+    work = rows_of(random, 2, [[7, 8, 9, 10] * 10, [3] * 40], 6)
+    apart = generate(lm, PROMPTS[:, :prompt_rows], work, search)
+    monkeypatch.setattr(prefix, "_WORTH", 1)
+    assert isinstance(share_prefix(lm.decoder, lm.params, jnp.asarray(PROMPTS[:, :prompt_rows]), work), Prefix)
+    for ours, expected in zip(generate(lm, PROMPTS[:, :prompt_rows], work, search), apart, strict=True):
+        assert ours.tokens == expected.tokens
+        assert ours.log_probability == pytest.approx(expected.log_probability, rel=1e-4)
+
+
+@pytest.mark.parametrize("case", ["bloom", "gemma3"])  # distances that count, and windows that a prefix reaches out of
+def test_other_positions_and_windows_see_a_prefix_where_it_stands(case, monkeypatch):
+    decoder, params, golden = test_models_golden.load_case(case)
+    random, prompts = np.random.default_rng(0), jnp.asarray(golden["prompt"])[None]
+    vocabulary = decoder.config.vocab_size
+    tokens = random.integers(1, vocabulary, (3, 20)).astype(np.int32)
+    tokens[:, :12] = tokens[0, :12]
+    work = [(0, row.tolist()) for row in tokens]
+    rest = (jnp.zeros(3, jnp.int32), tokens, np.array([20, 14, 17], np.int32), np.zeros(vocabulary, np.int32), None)
+    apart = decode(decoder, params, prompts, *rest, Search(5), end_tokens=1)
+    monkeypatch.setattr(prefix, "_WORTH", 1)
+    shared = share_prefix(decoder, params, prompts, work)
+    assert shared.tokens == 12 and shared.prompt_rows == len(golden["prompt"])
+    together = decode(decoder, params, shared, *rest, Search(5), end_tokens=1)
+    np.testing.assert_array_equal(together.tokens, apart.tokens)
+    np.testing.assert_allclose(together.score, apart.score, rtol=1e-4)
+
+
+def test_a_prefix_is_run_apart_only_where_that_saves_enough_positions():
+    lm, prompts = LMS["gpt2"], jnp.asarray(PROMPTS)
+    few, many = ([(i % 2, [5] * 37 + [i]) for i in range(rows)] for rows in (20, 2 + 4096 // 40 + 1))
+    assert share_prefix(lm.decoder, lm.params, prompts, few) is prompts
+    assert share_prefix(lm.decoder, lm.params, prompts, many).keys.shape[-1] == 40
+    # A row without tokens has nothing left that could choose the first new one.
+    assert share_prefix(lm.decoder, lm.params, prompts, [*many, (0, [])]) is prompts

@@ -1,0 +1,189 @@
+"""The training step's short cuts against the long way: whole sequences, all logits, gradients by `jax.grad`."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from test_models_attention import GROUPS, HEADS, RULES, WIDTH
+from test_models_golden import CASES, assert_close, load_case
+
+from ipt_jax.batching import Batch
+from ipt_jax.losses import LOGITS_BUDGET, block_words, member_losses, token_losses
+from ipt_jax.models.attention import causal_attention, plain_attention
+from ipt_jax.models.blocked_attention import block_length, blocked_attention
+from ipt_jax.models.rematerialisation import REMATERIALISATIONS
+
+# One of each way in which families differ: ALiBi, a window in some layers with softcaps of scores and logits, a window
+# in all, a norm after the residual with a projection around the blocks, parallel residuals, scales by layer.
+FAMILIES = ["bloom", "gemma2", "mistral_window", "opt_post_norm_projected", "gpt_neox", "gpt2_scaled_by_layer"]
+
+
+def relative_error(ours, wanted):
+    ours, wanted = np.asarray(ours, np.float64), np.asarray(wanted, np.float64)
+    return np.abs(ours - wanted).max() / np.abs(wanted).max()
+
+
+@pytest.mark.parametrize(("name", "block"), [*((name, 4) for name in RULES), ("plain", 64), ("window", 3)])
+def test_attention_in_blocks_of_queries_and_its_gradient_are_those_of_the_whole_square(name, block):
+    length, rule = 11, RULES[name]
+    keys = jax.random.split(jax.random.key(0), 4)
+    shapes = [(2, length, heads, WIDTH) for heads in (HEADS, GROUPS, GROUPS, HEADS)]
+    *arguments, weights = (jax.random.normal(key, shape) for key, shape in zip(keys, shapes, strict=True))
+
+    def answer(attend):
+        @functools.partial(jax.value_and_grad, has_aux=True)
+        def loss(arguments):
+            mixed = attend(*arguments, rule)
+            return (mixed * weights).sum(), mixed
+
+        return jax.jit(loss)(arguments)
+
+    (_, ours), our_gradients = answer(functools.partial(blocked_attention, block=block))
+    (_, wanted), gradients = answer(plain_attention)
+    assert relative_error(ours, wanted) <= 1e-6
+    assert max(map(relative_error, our_gradients, gradients)) <= 1e-5
+
+
+def test_queries_at_some_places_get_what_they_get_among_all():
+    query, key, value = (jax.random.normal(jax.random.key(i), (2, 9, 4, WIDTH)) for i in range(3))
+    places = jnp.array([[8, 0, 3], [2, 2, 7]])
+    for name in ("plain", "softcap and window"):
+        whole = causal_attention(query, key, value, RULES[name])
+        chosen = jnp.take_along_axis(query, places[..., None, None], axis=1)
+        ours = plain_attention(chosen, key, value, RULES[name], places)
+        np.testing.assert_allclose(ours, jnp.take_along_axis(whole, places[..., None, None], axis=1), atol=2e-6)
+
+
+def test_no_sequence_is_cut_into_more_than_eight_blocks():
+    assert all(-(-length // block_length(length)) <= 8 for length in range(1, 3000))
+
+
+@pytest.mark.parametrize("softcap", [None, 2.0])
+@pytest.mark.parametrize("block", [1, 7, 10, 37])  # the last of 37 words is a block of its own, shared, or alone
+def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, block):
+    words, width = 37, 12
+    hidden = jax.random.normal(jax.random.key(0), (3, 5, width))
+    table = jax.random.normal(jax.random.key(1), (words, width))
+    targets = jax.random.randint(jax.random.key(2), (3, 5), 0, words).at[0, :2].set(jnp.array([0, words - 1]))
+    weights = jax.random.normal(jax.random.key(3), (3, 5)).at[1].set(0.0)
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def obvious(hidden):
+        logits = hidden @ table.T
+        logits = logits if softcap is None else softcap * jnp.tanh(logits / softcap)
+        losses = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+        return (losses * weights).sum(), losses
+
+    def ours(hidden):
+        losses = token_losses(hidden, table, targets, softcap, block)
+        return (losses * weights).sum(), losses
+
+    (_, wanted), gradient = obvious(hidden)
+    (_, losses), our_gradient = jax.jit(jax.value_and_grad(ours, has_aux=True))(hidden)
+    assert relative_error(losses, wanted) <= 1e-5
+    assert relative_error(our_gradient, gradient) <= 1e-5
+    assert relative_error(jax.jit(ours)(hidden)[1], wanted) <= 1e-5  # without a gradient it takes another way
+
+
+def test_losses_stay_finite_where_logits_are_far_beyond_what_exp_can_hold():
+    hidden, table = jnp.full((1, 1, 4), 30.0), jnp.concatenate([jnp.ones((5, 4)), -jnp.ones((5, 4))]) * 10
+    for target, wanted in ((0, np.log(5.0)), (9, 2400 + np.log(5.0))):
+        loss = token_losses(hidden, table, jnp.array([[target]]), block=4)
+        np.testing.assert_allclose(loss[0, 0], wanted, rtol=1e-6)
+
+
+def test_no_block_of_logits_passes_the_budget_and_no_word_is_left_out():
+    for rows in (1, 7, 64, 512, 2560):
+        for words in (1, 50_257, 250_880):
+            block = block_words(rows, words)
+            assert 4 * rows * block <= LOGITS_BUDGET + 4 * rows
+            assert -(-words // block) * block >= words
+
+
+def test_bloom_sized_vocabularies_leave_no_array_of_all_logits_in_the_compiled_step():
+    rows, words, width = 64, 250_880, 8
+    shapes = [
+        jax.ShapeDtypeStruct(shape, kind)
+        for shape, kind in (((8, 8, width), jnp.float32), ((words, width), jnp.float32), ((8, 8), jnp.int32))
+    ]
+    gradient = jax.grad(lambda hidden, table, targets: token_losses(hidden, table, targets, block=8192).sum())
+    used = jax.jit(gradient).lower(*shapes).compile().memory_analysis().temp_size_in_bytes
+    assert used < 4 * rows * words / 4  # all logits would be 64 MB; a quarter is room for two blocks and the rest
+
+
+def batch_of(golden, members=1):
+    """Each row's last three tokens are learned."""
+    tokens, lengths = golden["tokens"], golden["lengths"]
+    places = lengths[:, None] - np.array([4, 3, 2])
+    targets = np.take_along_axis(tokens, places + 1, axis=1)
+    arrays = tokens, places, targets, np.ones(targets.shape, np.float32)
+    return Batch(*(np.stack([array] * members) for array in arrays))
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in FAMILIES else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
+def test_the_training_path_gives_the_prompt_torchs_loss_and_gradient(name):
+    decoder, params, golden = load_case(name)
+    batch = batch_of(golden)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(prompt):
+        total, count = member_losses(decoder, params, prompt[None], batch)
+        return (total / count)[0]
+
+    value, gradient = loss(jnp.asarray(golden["prompt"]))
+    assert_close(value, golden["loss"])
+    assert_close(gradient, golden["gradient"])
+
+
+@pytest.mark.parametrize("name", ["bloom", "gemma2", "mistral_window"])
+def test_rows_of_several_blocks_get_the_gradient_of_the_whole_sequence_whatever_is_recomputed(name, monkeypatch):
+    monkeypatch.setattr("ipt_jax.models.blocked_attention.block_length", lambda length: 24)
+    decoder, params, _ = load_case(name)
+    length = 40  # a block and a shorter one
+    embeddings = jax.random.normal(jax.random.key(0), (2, length, decoder.config.embed_dim))
+    places = jnp.array([[length - 1, 3, 17], [length // 2, 0, 0]])
+
+    def long_way(embeddings):
+        return jnp.take_along_axis(decoder.hidden(params, embeddings), places[..., None], axis=1)
+
+    weights = jax.random.normal(jax.random.key(1), (2, 3, decoder.config.hidden_dim))
+
+    def answer(hidden_of):
+        def loss(embeddings):
+            hidden = hidden_of(embeddings)
+            return (hidden * weights).sum(), hidden
+
+        return jax.jit(jax.value_and_grad(loss, has_aux=True))(embeddings)
+
+    (_, wanted), gradient = answer(long_way)
+    for rematerialisation in REMATERIALISATIONS if name == "gemma2" else ["dots"]:
+        (_, ours), our_gradient = answer(lambda x, kind=rematerialisation: decoder.hidden_at(params, x, places, kind))
+        assert relative_error(ours, wanted) <= 1e-5
+        assert relative_error(our_gradient, gradient) <= 2e-5
+
+
+def test_a_members_loss_and_gradient_are_those_of_its_solo_run():
+    decoder, params, golden = load_case("bloom")
+    prompts = jnp.stack([golden["prompt"], 2 * golden["prompt"]])
+    batch = batch_of(golden, members=2)
+    batch.targets[1] = 5  # members learn different things
+
+    @jax.jit
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def loss(prompts, batch):
+        total, _ = member_losses(decoder, params, prompts, batch)
+        return total.sum(), total
+
+    (_, together), gradients = loss(prompts, batch)
+    for k in range(2):
+        own = jax.tree.map(lambda array, k=k: array[k : k + 1], batch)
+        (_, alone), gradient = loss(prompts[k : k + 1], own)
+        np.testing.assert_allclose(together[k], alone[0], rtol=1e-6)
+        assert relative_error(gradients[k], gradient[0]) <= 1e-5
