@@ -15,6 +15,9 @@ from ipt_jax.soft_prompt import prepend
 # Bytes that the logits of all target rows may take at a time; a larger vocabulary is gone through in blocks.
 LOGITS_BUDGET = 64 * 2**20
 
+# Positions that keep a CPU busy, see `members_at_once`.
+CPU_POSITIONS = 2048
+
 
 def member_losses(
     decoder: FrozenDecoder, lm_params: Any, prompts: jax.Array, batch: Batch, rematerialisation: str = "dots"
@@ -42,6 +45,20 @@ def member_losses(
         decoder.config.logit_softcap,
     ).reshape(batch.targets.shape)
     return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
+
+
+def members_at_once(members: int, positions: int) -> int:
+    """How many of K members' rows to run as one larger batch; a divisor of K.
+
+    An accelerator wants all of them. One CPU is busy with a few thousand positions and only loses its caches by more:
+    a step of 5 members of GPT-2 124M, 2,448 positions each, took 45 s of processor time at once and 31 s one by one.
+
+    Args:
+      positions: of one member's rows, prompt rows counted.
+    """
+    if jax.default_backend() != "cpu" or jax.device_count() > 1:
+        return members
+    return max((n for n in range(1, members + 1) if members % n == 0 and n * positions <= CPU_POSITIONS), default=1)
 
 
 def block_words(rows: int, words: int, budget: int = LOGITS_BUDGET) -> int:

@@ -12,7 +12,7 @@ import numpy as np
 import optax
 
 from ipt_jax.batching import Batch
-from ipt_jax.losses import member_losses
+from ipt_jax.losses import member_losses, members_at_once
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.optimizers import make_optimizer, make_schedule
 from ipt_jax.soft_prompt import SoftPrompts
@@ -125,7 +125,22 @@ class Trainer:
         return state, StepMetrics(losses, norms, rates)
 
     def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
-        """Mean losses f32[K] and each member's gradient of its own.
+        """Mean losses f32[K] and each member's gradient of its own, of as many members at once as pay on this machine."""
+        members, rows, length = batch.tokens.shape
+        positions = rows // self.accumulate * (length + self.prompts.fold(params).shape[1])
+        together = members_at_once(members, positions)
+        if together == members:
+            return self._joint_gradients(params, lm_params, batch)
+
+        def cut(array):
+            return array.reshape(members // together, together, *array.shape[1:])
+
+        parts = jax.tree.map(cut, (params, batch))
+        answers = jax.lax.map(lambda part: self._joint_gradients(part[0], lm_params, part[1]), parts)
+        return jax.tree.map(lambda array: array.reshape(members, *array.shape[2:]), answers)
+
+    def _joint_gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
+        """`_gradients` of members whose rows run as one larger batch.
 
         Parts of a batch are weighted by what the whole batch counts, so their sum is the whole batch's.
         """
