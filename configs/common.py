@@ -9,9 +9,10 @@ def get_config() -> ConfigDict:
     config.seed = 0  # order of examples, initial prompt, draw of random demonstrations
 
     config.task = ConfigDict()
-    config.task.name = "sample"  # sample (synthetic, ships with the package) | dart
+    config.task.name = "sample"  # sample (ships with the package) | dart | jsonl | logic2text | mtop | spider | totto
     config.task.data_dir = ""  # folder of the released files; the sample needs none
     config.task.split = "test"  # the split that is evaluated
+    config.task.options = ConfigDict()  # the task's own switches; what is not here has its default
 
     config.limit = ConfigDict()  # use a fixed subset of so many examples of a split; 0 is all of them
     config.limit.train = 0
@@ -27,7 +28,9 @@ def get_config() -> ConfigDict:
     config.layout = ConfigDict()
     config.layout.prompt_tokens = 0  # P, rows of the soft prompt
     config.layout.demonstrations = 0  # k, demonstrations before the input, in training and in test
-    config.layout.retriever = "dense"  # dense (nearest by the model's mean last hidden state) | random
+    config.layout.retriever = "dense"  # random | bm25 | dense (the model's mean last state) | sentence_transformer
+    config.layout.selection = "nearest"  # the most similar examples, or the least: nearest | farthest
+    config.layout.encoder = ""  # folder of the sentence-transformers model of retriever="sentence_transformer"
     config.layout.exclude_duplicates = True  # never show a training example with the very same input
     config.layout.overflow = "fail"  # an input too long even without demonstrations: fail | truncate
     config.layout.template = ConfigDict()
@@ -87,6 +90,7 @@ def get_config() -> ConfigDict:
     config.execution.population_axis = "rows"  # what devices share out: rows (of all members of a population) | members
     config.execution.memory_gb = 0.0  # of a device, for training; larger populations are split. 0: what there is
     config.execution.rematerialisation = "auto"  # what a gradient finds of a layer: none (all) | dots | block | auto
+    config.execution.model_devices = 1  # devices that share one copy of the language model; the rest share the rows
     config.execution.decode_batch_size = 0  # most rows decoded together; 0: by the memory of the devices
     config.execution.cache_dir = ""  # Arrow tables, embeddings, compiled programs; default ~/.cache/ipt_jax
     return config

@@ -141,7 +141,7 @@ class BeamSearch:
         parents = places // ids.shape[-1]
         chosen = _gather(ids.reshape(batch, -1), places)
         each = _gather(jnp.take_along_axis(own, ids, axis=-1).reshape(batch, -1), places)
-        here = (jnp.arange(self.max_new_tokens) == beams.count[:, None])[:, None]
+        here = (jnp.arange(self.max_new_tokens)[None, :] == beams.count[:, None])[:, None]
         candidates = jnp.where(here, chosen[..., None], _gather(beams.tokens, parents))
         each = jnp.where(here, each[..., None], _gather(beams.token_log_probabilities, parents))
         state, kind = follow(model.stops, _gather(beams.state, parents), chosen)

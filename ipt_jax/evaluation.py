@@ -17,7 +17,7 @@ from ipt_jax.models.loading import FrozenLM
 from ipt_jax.preparation import PreparedSplit
 from ipt_jax.search import Search
 from ipt_jax.storage import append_rows, read_rows, repair
-from ipt_jax.tasks.base import Task
+from ipt_jax.tasks.base import Example, Task
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +81,15 @@ def predict(
 
 
 def _row(task: Task, split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:
-    example, row = split.examples[index], split.rows[index]
+    example, row = Example.from_row(split.examples[index]), split.rows[index]
     prediction = generated.text.strip()
     return {
-        "id": example["id"],
+        "id": example.id,
         "input": row.source,
         "demonstrations": [{"id": d.id, "similarity": d.similarity} for d in row.demonstrations],
         "prediction": prediction,
-        "references": example["references"],
-        "score": task.score_example(prediction, example["references"]),
+        "references": example.references,
+        "score": task.score_example(prediction, example).get(task.example_metric),
         "stop": generated.stop,
         "log_probability": generated.log_probability,
     }
@@ -102,5 +102,5 @@ def score(task: Task, member: Member) -> dict[str, Any]:
     missing = [id for id in ids if id not in rows]
     if missing:
         raise InputError(f"{member.predictions} lacks {len(missing)} of {len(ids)} examples, such as {missing[0]}")
-    ordered = [rows[id] for id in ids]
-    return task.score([row["prediction"] for row in ordered], [row["references"] for row in ordered])
+    examples = [Example.from_row(row) for row in member.split.examples]
+    return task.score([rows[id]["prediction"] for id in ids], examples)

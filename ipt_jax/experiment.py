@@ -42,15 +42,26 @@ def resolve(config: ml_collections.ConfigDict) -> list[Run]:
     Raises:
       InputError: a setting that does not exist or is out of range, or data that is missing.
     """
-    hash_of = functools.cache(lambda name, folder: base.data_hash(get_task(name, folder), base.SPLITS))
-    return [
-        Run(
-            name,
-            ml_collections.FrozenConfigDict(settings),
-            hash_of(settings["task"]["name"], settings["task"]["data_dir"]),
+    hash_of = functools.cache(_data_hash)
+    runs = []
+    for name, settings in expand(config):
+        frozen = ml_collections.FrozenConfigDict(settings)
+        runs.append(Run(name, frozen, hash_of(frozen.task)))
+    return runs
+
+
+def _data_hash(settings: ml_collections.FrozenConfigDict) -> str:
+    task = _task(settings)
+    splits = base.splits_of(task)
+    if settings.split not in splits:
+        raise InputError(
+            f"config.task.split={settings.split!r}: of task {task.name!r} only {', '.join(splits)} can be evaluated"
         )
-        for name, settings in expand(config)
-    ]
+    return base.data_hash(task, splits)
+
+
+def _task(settings: ml_collections.FrozenConfigDict) -> base.Task:
+    return get_task(settings.name, settings.data_dir, **settings.options.to_dict())
 
 
 def run(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> None:
@@ -91,16 +102,22 @@ class Execution:
         self.settings, self.workdir = execution, workdir
         self.cache_dir = cache_dir(execution.cache_dir)
         enable_compilation_cache(self.cache_dir)
-        self.devices = mesh.make_mesh()
+        self.devices = mesh.make_mesh(execution.model_devices)
         mesh.check_divisible(self.devices, execution.decode_batch_size, "config.execution.decode_batch_size")
         self._lm = functools.lru_cache(maxsize=1)(self._load)
-        self.preparer = functools.lru_cache(maxsize=1)(self._prepare)
+        self._preparer = functools.lru_cache(maxsize=1)(self._prepare)
+
+    def preparer(self, settings: ml_collections.FrozenConfigDict) -> Preparer:
+        """The one for a run's task and language model, whichever split it evaluates."""
+        task = settings.task.to_dict()
+        del task["split"]
+        return self._preparer(settings.model, ml_collections.FrozenConfigDict(task))
 
     def run_group(self, group: Sequence[Run], title: str) -> list[str]:
         """Trains, evaluates and finishes the unfinished runs of a group; returns a message for each that failed."""
         compiled = compilations()
         settings = group[0].settings
-        preparer = self.preparer(settings.model, settings.task.name, settings.task.data_dir)
+        preparer = self.preparer(settings)
         trained = [run for run in group if run.steps]
         failed = self._train(preparer, trained, title) if trained else {}
         pending = [run for run in group if run.id not in failed and not RunFolder(self.workdir, run.id).finished]
@@ -154,11 +171,12 @@ class Execution:
             attention=model.attention,
             mesh=self.devices,
         )
-        _log.info("loaded %s: %s on %s", lm.name, lm.dtype, describe_devices())
+        commit = f" at commit {lm.revision}" if lm.revision else ""
+        _log.info("loaded %s%s: %s on %s", lm.name, commit, lm.dtype, describe_devices())
         return lm
 
-    def _prepare(self, model: ml_collections.FrozenConfigDict, task: str, data_dir: str) -> Preparer:
-        return Preparer(self._lm(model), get_task(task, data_dir), self.cache_dir)
+    def _prepare(self, model: ml_collections.FrozenConfigDict, task: ml_collections.FrozenConfigDict) -> Preparer:
+        return Preparer(self._lm(model), _task(task), self.cache_dir)
 
     def _train(self, preparer: Preparer, group: Sequence[Run], title: str) -> dict[str, int]:
         if all(RunFolder(self.workdir, run.id).prompt.exists() for run in group):
@@ -216,9 +234,11 @@ class Execution:
             "name": run.name,
             "task": task.name,
             "task_title": task.title,
+            "task_options": dict(task.options),
             "split": settings.task.split,
             "model": lm.name,
             "model_fingerprint": lm.fingerprint,
+            "model_revision": lm.revision,
             "method": run.method,
             "prompt_tokens": settings.layout.prompt_tokens,
             "demonstrations": settings.layout.demonstrations,
@@ -255,6 +275,8 @@ def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> P
         train_limit=limit.get("train", 0),
         demonstrations=layout.demonstrations,
         retriever=layout.retriever,
+        selection=layout.selection,
+        encoder=layout.encoder,
         exclude_duplicates=layout.exclude_duplicates,
         seed=run.settings.seed if layout.retriever == "random" else None,
         template=Template(**layout.template.to_dict()),

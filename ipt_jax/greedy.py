@@ -98,7 +98,7 @@ class Greedy:
         token = jnp.where(going, token, 0)
         log_probability = jnp.where(going, log_probability, 0.0)
         state, kind = follow(model.stops, written.state, token)
-        here = (jnp.arange(self.max_new_tokens) == count[:, None])[:, None] & going[..., None]
+        here = (jnp.arange(self.max_new_tokens)[None, :] == count[:, None])[:, None] & going[..., None]
         out = Decoded(
             tokens=jnp.where(here, token[..., None], out.tokens),
             lengths=out.lengths + going,

@@ -13,7 +13,7 @@ import datasets
 from ipt_jax import retrieval
 from ipt_jax.layout import Demonstration, Row, Template, encode
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.retrieval import MeanHiddenStates, Neighbours, Pool
+from ipt_jax.retrieval import MeanHiddenStates, Neighbours, Pool, SentenceEncoder, bm25
 from ipt_jax.tasks.base import Task, load_split
 
 
@@ -38,14 +38,11 @@ class Preparer:
     Args:
       lm: for the tokenizer, the positions and dense retrieval.
       task: where examples come from.
-      cache_dir: keeps Arrow tables and vectors between processes.
+      cache_dir: keeps Arrow tables, vectors and neighbours between processes.
     """
 
     def __init__(self, lm: FrozenLM, task: Task, cache_dir: Path):
         self.lm, self.task, self.cache_dir = lm, task, Path(cache_dir)
-        self._embed = MeanHiddenStates(
-            lm.decoder, lm.params, lm.tokenizer, f"{lm.fingerprint}:{lm.dtype}", self.cache_dir / "embeddings"
-        )
         self.split = functools.cache(self._split)
         self._neighbours = functools.cache(self._find_neighbours)
         self.rows = functools.cache(self._rows)
@@ -61,6 +58,8 @@ class Preparer:
         train_limit: int,
         demonstrations: int,
         retriever: str | None,
+        selection: str | None,
+        encoder: str | None,
         exclude_duplicates: bool | None,
         seed: int | None,
         template: Template,
@@ -71,6 +70,7 @@ class Preparer:
         """Lays a split out.
 
         Args:
+          retriever, selection, encoder: see `config.layout`.
           seed: of a random draw; None where none is made.
           budget: tokens of source and target together; see `layout.encode`.
           with_target: whether the rows are to be learned (or their loss measured) rather than continued.
@@ -80,7 +80,7 @@ class Preparer:
         excluded = 0
         if demonstrations:
             neighbours = self._neighbours(
-                split, limit, train_limit, demonstrations, retriever, exclude_duplicates, seed
+                split, limit, train_limit, demonstrations, retriever, exclude_duplicates, seed, selection, encoder
             )
             pool, excluded = self.split("train", train_limit), neighbours.duplicates_excluded
             columns = {name: pool[name][:] for name in ("id", "input", "target")}
@@ -95,6 +95,7 @@ class Preparer:
                 budget=budget,
                 overflow=overflow,
                 target=example["target"] if with_target else None,
+                bos_id=tokenizer.bos_id,
                 eos_id=tokenizer.eos_ids[0],
                 where=f"{self.task.name} {example['id']}",
             )
@@ -111,11 +112,28 @@ class Preparer:
         retriever: str,
         exclude_duplicates: bool,
         seed: int | None,
+        selection: str,
+        encoder: str | None,
     ) -> Neighbours:
         queries, pool = (_pool(self.split(*which)) for which in ((split, limit), ("train", train_limit)))
         if retriever == "random":
             return retrieval.random_neighbours(queries, pool, k, seed=seed, exclude_duplicates=exclude_duplicates)
-        return retrieval.dense_neighbours(queries, pool, k, embed=self._embed, exclude_duplicates=exclude_duplicates)
+        if retriever == "bm25":
+            key, find = bm25.KEY, bm25.bm25_neighbours
+        else:
+            embed = self._embedder(retriever, encoder)
+            key, find = embed.key, functools.partial(retrieval.dense_neighbours, embed=embed)
+        settings = (key, str(k), selection, str(exclude_duplicates))
+        options = {"selection": selection, "exclude_duplicates": exclude_duplicates}
+        return retrieval.kept_neighbours(
+            self.cache_dir / "neighbours", settings, queries, pool, lambda: find(queries, pool, k, **options)
+        )
+
+    def _embedder(self, retriever: str, encoder: str | None) -> MeanHiddenStates | SentenceEncoder:
+        folder, lm = self.cache_dir / "embeddings", self.lm
+        if retriever == "sentence_transformer":
+            return SentenceEncoder(Path(encoder), folder)
+        return MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, f"{lm.fingerprint}:{lm.dtype}", folder)
 
 
 def _pool(examples: datasets.Dataset) -> Pool:

@@ -48,16 +48,23 @@ def run_id(config: Mapping[str, Any]) -> str:
 
 
 def method_label(
-    prompt_tokens: int, demonstrations: int, retriever: str | None, steps: int, prompt_source: str | None
+    prompt_tokens: int,
+    demonstrations: int,
+    retriever: str | None,
+    steps: int,
+    prompt_source: str | None,
+    selection: str = "nearest",
 ) -> str:
     """The name of a method in a table, derived from the numbers that define it.
 
     Args:
       prompt_tokens: rows of the soft prompt, P.
       demonstrations: demonstrations before each input, k.
-      retriever: how they are chosen; 'random' is named so, every other one is 'retrieved'. Unused at k = 0.
+      retriever: how they are chosen; 'random' is named so, every other one is 'retrieved', or 'least similar'
+        where the selection is 'farthest'. Unused at k = 0.
       steps: training steps.
       prompt_source: the prompt that was loaded, or None or '' where it starts from its initialiser.
+      selection: 'nearest' or 'farthest'.
 
     Example:
       (0, 0) 'zero-shot' · (0, 3, 'bm25') 'ICL, retrieved three-shot' · (25, 0) with steps 'PT' ·
@@ -65,7 +72,8 @@ def method_label(
       (25, 1, 'dense') with a loaded prompt and no steps 'transfer, retrieved one-shot'.
     """
     number = _NUMBER_WORDS.get(demonstrations, str(demonstrations))
-    shots = f"{'random' if retriever == 'random' else 'retrieved'} {number}-shot" if demonstrations else "zero-shot"
+    chosen = "random" if retriever == "random" else "least similar" if selection == "farthest" else "retrieved"
+    shots = f"{chosen} {number}-shot" if demonstrations else "zero-shot"
     if not prompt_tokens:
         return f"ICL, {shots}" if demonstrations else shots
     if not steps:

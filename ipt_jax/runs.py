@@ -18,17 +18,32 @@ from ipt_jax.models.loading import DTYPES, resolve_dtype
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 from ipt_jax.optimizers import OPTIMIZERS, SCHEDULES
 from ipt_jax.results import method_label, run_id
-from ipt_jax.retrieval import RETRIEVERS
+from ipt_jax.retrieval import RETRIEVERS, SELECTIONS
 from ipt_jax.search import Search
 from ipt_jax.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
+from ipt_jax.tasks import resolve_options
 from ipt_jax.tasks.base import SPLITS
 
 # The sections that decide a result. `name`, `runs` and `execution` do not: they are not part of a run's id.
 SECTIONS = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
 # Left out of an id where they are usual: runs from before these settings existed keep theirs.
 _USUAL = {
+    "task": {"options": {}},
+    "layout": {"selection": "nearest", "encoder": ""},
     "prompt": {"depth": 1, "activation": "tanh", "residual": True},
     "training": {"accumulate": 1, "optimizer": "adamw", "momentum": 0.0, "schedule": "linear"},
+    "decoding": {
+        "min_new_tokens": 0,
+        "eos_token_id": (),
+        "no_repeat_ngram_size": 0,
+        "repetition_penalty": 1.0,
+        "do_sample": False,
+        "temperature": 1.0,
+        "top_k": 50,
+        "top_p": 1.0,
+        "seed": 0,
+        "num_return_sequences": 1,
+    },
 }
 _EXECUTION_CHOICES = {"population_axis": ("rows", "members"), "rematerialisation": ("auto", *REMATERIALISATIONS)}
 _FLOATS = ("learning_rate", "weight_decay", "clip_norm", "momentum")
@@ -76,7 +91,12 @@ class Run:
     def method(self) -> str:
         layout, prompt = self.settings.layout, self.settings.prompt
         return method_label(
-            layout.prompt_tokens, layout.demonstrations, layout.retriever, self.steps, prompt.source if prompt else None
+            layout.prompt_tokens,
+            layout.demonstrations,
+            layout.retriever,
+            self.steps,
+            prompt.source if prompt else None,
+            layout.selection,
         )
 
 
@@ -129,6 +149,9 @@ def populations(runs: Iterable[Run]) -> list[list[Run]]:
 
 def _override(target: dict[str, Any], overrides: Mapping[str, Any], place: str) -> None:
     for key, value in overrides.items():
+        if place.endswith(".task.options") and key not in target:
+            target[key] = value  # Options are the task's own; `resolve_options` checks them.
+            continue
         if key not in target:
             near = difflib.get_close_matches(key, target, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(target))}"
@@ -192,7 +215,7 @@ def _axes(settings: Mapping[str, Any], base: Mapping[str, Any], path=()) -> Iter
     for key, value in settings.items():
         if isinstance(value, dict):
             yield from _axes(value, base[key], (*path, key))
-        elif isinstance(value, tuple) and not isinstance(base[key], tuple):
+        elif isinstance(value, tuple) and not isinstance(base.get(key), tuple):
             yield (*path, key), value
 
 
@@ -209,6 +232,12 @@ def _check(settings: Mapping[str, Any], place: str) -> None:
         need(settings[section][key] in choices, leaf, f"is unknown; choose one of {', '.join(choices)}")
 
     need_one_of("layout.retriever", RETRIEVERS)
+    need_one_of("layout.selection", SELECTIONS)
+    need(
+        settings["layout"]["encoder"] or settings["layout"]["retriever"] != "sentence_transformer",
+        "layout.encoder",
+        "must be the folder of a sentence-transformers model with layout.retriever='sentence_transformer'",
+    )
     need_one_of("layout.overflow", ("fail", "truncate"))
     need_one_of("prompt.initialisation", INITIALISATIONS)
     need_one_of("prompt.reparameterisation", REPARAMETERISATIONS)
@@ -257,11 +286,16 @@ def _check(settings: Mapping[str, Any], place: str) -> None:
 
 
 def _reduced(settings: dict[str, Any]) -> dict[str, Any]:
-    """Gives leaves that cannot matter their neutral value, and `auto` its meaning on this machine."""
-    layout = settings["layout"]
+    """Gives leaves that cannot matter their neutral value, `auto` its meaning here, and options their defaults."""
+    layout, task = settings["layout"], settings["task"]
+    task["options"] = resolve_options(task["name"], task["options"])
     settings["model"]["dtype"] = resolve_dtype(settings["model"]["dtype"])
     if not layout["demonstrations"]:
         layout["retriever"], layout["exclude_duplicates"] = None, None
+    if layout["retriever"] in (None, "random"):
+        layout["selection"] = "nearest"
+    if layout["retriever"] != "sentence_transformer":
+        layout["encoder"] = ""
     if not layout["prompt_tokens"]:
         settings["prompt"] = settings["training"] = None
     elif not settings["training"]["steps"]:

@@ -16,8 +16,8 @@ from absl import flags
 from ipt_jax import cli
 from ipt_jax.errors import InputError
 from ipt_jax.storage import write_text
-from ipt_jax.tasks import get_task
-from ipt_jax.tasks.base import SPLITS, Example, Task, subset
+from ipt_jax.tasks import get_task, parse_options
+from ipt_jax.tasks.base import SPLITS, Task, subset
 
 _NAMED_IDS = 3  # How many ids a message lists.
 
@@ -33,6 +33,9 @@ _SPLIT = flags.DEFINE_enum("split", "test", SPLITS, "the split that was predicte
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "the folder of the task's files", flag_values=COMMAND_FLAGS)
 _LIMIT = flags.DEFINE_integer(
     "limit", None, "the config.limit that the split was predicted with", lower_bound=1, flag_values=COMMAND_FLAGS
+)
+_OPTION = flags.DEFINE_multi_string(
+    "option", [], "an option of the task as NAME=VALUE; may be repeated", flag_values=COMMAND_FLAGS
 )
 _OUTPUT = flags.DEFINE_string("output", None, "a file for the scores of each example", flag_values=COMMAND_FLAGS)
 
@@ -55,14 +58,13 @@ def score_file(
     if limit is not None:
         examples = [examples[i] for i in subset([example.id for example in examples], limit)]
     predictions = read_predictions(predictions_path, [example.id for example in examples])
-    scores = task.score(predictions, [example.references for example in examples])
+    scores = task.score(predictions, examples)
     summary = {"task": task.name, "split": split, "examples": len(examples), **scores}
-    return summary, [_row(task, *pair) for pair in zip(examples, predictions, strict=True)]
-
-
-def _row(task: Task, example: Example, prediction: str) -> dict[str, Any]:
-    value = task.score_example(prediction, example.references)
-    return {"id": example.id, "scores": {} if value is None else {task.example_metric: value}}
+    rows = [
+        {"id": example.id, "scores": task.score_example(prediction, example)}
+        for example, prediction in zip(examples, predictions, strict=True)
+    ]
+    return summary, rows
 
 
 def read_predictions(path: Path, ids: Sequence[str]) -> list[str]:
@@ -143,7 +145,7 @@ def _some(names: Sequence[str]) -> str:
 def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise InputError(f"unexpected argument {argv[1]!r}; every value follows a flag, as in --task=dart")
-    task = get_task(_TASK.value, _DATA_DIR.value)
+    task = get_task(_TASK.value, _DATA_DIR.value, **parse_options(_TASK.value, _OPTION.value))
     summary, rows = score_file(task, _SPLIT.value, Path(_PREDICTIONS.value), _LIMIT.value)
     if _OUTPUT.value:
         output = Path(_OUTPUT.value)

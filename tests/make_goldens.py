@@ -14,6 +14,7 @@ model, whose weights transformers dequantises and un-permutes by its own code (s
 from __future__ import annotations
 
 import argparse
+import copy
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,7 @@ import transformers
 GOLDEN = Path(__file__).parent / "golden"
 VOCAB, LAYERS, PROMPT_ROWS, NEW_TOKENS = 97, 3, 5, 20
 LENGTHS = (9, 4, 12)
+CONDITIONING = 6e-6  # of the gradient's largest number: what rounding the weights may move it by
 
 GPT2 = {"vocab_size": VOCAB, "n_embd": 24, "n_layer": LAYERS, "n_head": 4, "n_positions": 48}
 LLAMA = {
@@ -152,11 +154,11 @@ def answers(model: transformers.PreTrainedModel, seed: int) -> dict[str, torch.T
     seen = torch.arange(max(LENGTHS))[None] < torch.tensor(LENGTHS)[:, None]
     tokens = tokens * seen
     embed = model.get_input_embeddings()
-    prompt = (0.5 * torch.randn(PROMPT_ROWS, embed.weight.shape[1], generator=generator)).requires_grad_()
+    prompt = 0.5 * torch.randn(PROMPT_ROWS, embed.weight.shape[1], generator=generator)
     rows = [tokens[i : i + 1, :length] for i, length in enumerate(LENGTHS)]
     logits = torch.zeros(*tokens.shape, VOCAB)
     prompt_logits = torch.zeros(len(rows), PROMPT_ROWS + max(LENGTHS), VOCAB)
-    losses, greedy = [], []
+    greedy = []
     for i, row in enumerate(rows):
         with torch.no_grad():
             logits[i, : row.shape[1]] = model(row).logits[0]
@@ -164,11 +166,9 @@ def answers(model: transformers.PreTrainedModel, seed: int) -> dict[str, torch.T
             for _ in range(NEW_TOKENS):
                 continued = torch.cat([continued, model(continued).logits[:, -1:].argmax(-1)], dim=1)
             greedy.append(continued[0, row.shape[1] :])
-        after_prompt = model(inputs_embeds=torch.cat([prompt[None], embed(row)], dim=1)).logits[0]
-        prompt_logits[i, : len(after_prompt)] = after_prompt.detach()
-        losses.append(torch.nn.functional.cross_entropy(after_prompt[-4:-1], row[0, -3:], reduction="sum"))
-    loss = sum(losses) / (3 * len(rows))
-    (gradient,) = torch.autograd.grad(loss, prompt)
+            after_prompt = model(inputs_embeds=torch.cat([prompt[None], embed(row)], dim=1)).logits[0]
+            prompt_logits[i, : len(after_prompt)] = after_prompt
+    loss, gradient = loss_and_gradient(model, prompt, rows)
     with torch.no_grad():
         positions = {"position_ids": (seen.long().cumsum(-1) - 1).clamp(min=0)}
         if model.config.model_type == "bloom":  # it takes them from the mask
@@ -179,12 +179,52 @@ def answers(model: transformers.PreTrainedModel, seed: int) -> dict[str, torch.T
         "lengths": torch.tensor(LENGTHS),
         "logits": logits,
         "padded_logits": padded,
-        "prompt": prompt.detach(),
+        "prompt": prompt,
         "prompt_logits": prompt_logits,
-        "loss": loss.detach(),
+        "loss": loss,
         "gradient": gradient,
         "greedy": torch.stack(greedy),
     } | parts(model, generator)
+
+
+def loss_and_gradient(
+    model: transformers.PreTrainedModel, prompt: torch.Tensor, rows: list[torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean negative log-likelihood of each row's last three tokens after the prompt, and its gradient by it."""
+    prompt = prompt.detach().to(model.dtype, copy=True).requires_grad_()
+    losses = []
+    for row in rows:
+        logits = model(inputs_embeds=torch.cat([prompt[None], model.get_input_embeddings()(row)], dim=1)).logits[0]
+        losses.append(torch.nn.functional.cross_entropy(logits[-4:-1], row[0, -3:], reduction="sum"))
+    loss = sum(losses) / (3 * len(rows))
+    return loss.detach(), torch.autograd.grad(loss, prompt)[0]
+
+
+def well_conditioned_answers(model: transformers.PreTrainedModel, seed: int) -> dict[str, torch.Tensor]:
+    """`answers` of the first seed whose gradient hardly moves when every weight is rounded differently.
+
+    These models are so sharp that with some inputs float32 is off by more than the tests allow, whoever computes.
+    """
+    for attempt in range(100):
+        arrays = answers(model, seed + 100 * attempt)
+        rows = [tokens[None, :length] for tokens, length in zip(arrays["tokens"], LENGTHS, strict=True)]
+        exact = copy.deepcopy(model).double()
+        if getattr(model.config, "reorder_and_upcast_attn", False):  # the same arithmetic, but it refuses float64
+            for block in exact.transformer.h:
+                block.attn.reorder_and_upcast_attn = False
+        _, gradient = loss_and_gradient(exact, arrays["prompt"], rows)
+        moved = 0.0
+        for trial in range(4):
+            rounded, generator = copy.deepcopy(exact), torch.Generator().manual_seed(trial)
+            with torch.no_grad():
+                for parameter in rounded.parameters():
+                    noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+                    parameter.mul_(1 + torch.finfo(torch.float32).eps / 2 * noise)
+            _, other = loss_and_gradient(rounded, arrays["prompt"], rows)
+            moved = max(moved, float((other - gradient).abs().max() / gradient.abs().max()))
+        if moved < CONDITIONING:
+            return arrays
+    raise SystemExit(f"no inputs were found whose gradient float32 gets within {CONDITIONING}")
 
 
 # Model type → layers, and within a layer the first norm, the attention, the feed-forward network.
@@ -295,7 +335,7 @@ def main() -> None:
         folder = GOLDEN / case
         shutil.rmtree(folder, ignore_errors=True)
         model.save_pretrained(folder, max_shard_size="60KB" if case.endswith("_sharded") else "5GB")
-        save(folder / "answers.npz", answers(model, seed))
+        save(folder / "answers.npz", well_conditioned_answers(model, seed))
     if arguments.smollm2:
         save(GOLDEN / "smollm2.npz", smollm2_answers(arguments.smollm2))
 

@@ -1,160 +1,251 @@
-"""Downloading against a server on this machine: checks, broken connections, refusals."""
+"""Downloading against a server on this machine: checks, broken connections, refusals, zips."""
 
+import dataclasses
+import gzip
 import hashlib
+import io
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
+import zipfile
+from pathlib import Path
 
 import pytest
+from local_server import serve
 
 from ipt_jax.errors import InputError
-from ipt_jax.tasks import download
-from ipt_jax.tasks.dart import FILE_NAMES, RELEASE_COUNTS, Dart
-from ipt_jax.tasks.download import download_dart, fetch
+from ipt_jax.tasks import TASKS, download, get_task
+from ipt_jax.tasks.dart import FILE_NAMES, Dart
+from ipt_jax.tasks.download import RELEASES
+from ipt_jax.tasks.reading import content_sha256
 
+SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 ENTRY = {"tripleset": [["a", "b", "c"]], "annotations": [{"text": "x" * 3_000}]}
 FILES = {name: json.dumps([ENTRY] * 100).encode() for name in FILE_NAMES.values()}
 
 
+def download_dart(folder, url):
+    return download.download("dart", folder, url)
+
+
+def zipped(members):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as opened:
+        for name, content in members.items():
+            opened.writestr(name, content)
+    return data.getvalue()
+
+
+def use(monkeypatch, name, **changes):
+    """The release of a task with other counts or checksums."""
+    monkeypatch.setitem(RELEASES, name, dataclasses.replace(RELEASES[name], **changes))
+
+
 @pytest.fixture
 def server(monkeypatch):
-    """Serves `files`; `break_after` lists how many bytes the next answers send before they are cut."""
-    state = SimpleNamespace(files=dict(FILES), break_after=[], requests=[], ranges=True)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            wanted = self.headers.get("Range")
-            state.requests.append((self.path, wanted))
-            content = state.files.get(self.path.lstrip("/"))
-            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and state.ranges else 0
-            if content is None or (start and start >= len(content)):
-                self.send_error(404 if content is None else 416)
-                return
-            self.send_response(206 if start else 200)
-            self.send_header("Content-Length", str(len(content) - start))
-            self.end_headers()
-            body = content[start:]
-            self.wfile.write(body[: state.break_after.pop(0)] if state.break_after else body)
-
-        def log_message(self, *arguments):
-            pass
-
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{http.server_port}/"
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
+    with serve(FILES) as state:
+        yield state
+
+
+@pytest.fixture
+def dart(server, monkeypatch):
+    """The server, with DART's release on it: invented, with its own counts and checksum."""
     dev = FILE_NAMES["dev"]
-    monkeypatch.setattr(download, "KNOWN_SHA256", {dev: hashlib.sha256(FILES[dev]).hexdigest()})
-    for split in RELEASE_COUNTS:
-        monkeypatch.setitem(RELEASE_COUNTS, split, ((100, 100),))
-    yield state
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    sha256 = {dev: hashlib.sha256(FILES[dev]).hexdigest()}
+    use(monkeypatch, "dart", sha256=sha256, counts={"train": 100, "dev": 100, "test": (99, 100)})
+    return server
 
 
-def test_the_three_files_arrive_and_can_be_read(server, tmp_path):
-    paths = download_dart(tmp_path / "dart", server.url)
+def test_the_three_files_arrive_and_can_be_read(dart, tmp_path):
+    paths = download_dart(tmp_path / "dart", dart.url)
 
     assert {path.name: path.read_bytes() for path in paths} == FILES
     assert sorted(path.name for path in (tmp_path / "dart").iterdir()) == sorted(FILES)
     assert len(list(Dart(tmp_path / "dart").read("train"))) == 100
 
 
-def test_files_that_are_there_are_checked_and_not_fetched_again(server, tmp_path):
-    download_dart(tmp_path, server.url)
-    server.requests.clear()
-    download_dart(tmp_path, server.url)
-    assert server.requests == []
+def test_files_that_are_there_are_checked_and_not_fetched_again(dart, tmp_path):
+    download_dart(tmp_path, dart.url)
+    dart.requests.clear()
+    download_dart(tmp_path, dart.url)
+    assert dart.requests == []
 
     (tmp_path / FILE_NAMES["dev"]).write_bytes(b"[]")
     with pytest.raises(InputError, match="dev.json: its sha256 is"):
-        download_dart(tmp_path, server.url)
+        download_dart(tmp_path, dart.url)
 
 
-def test_a_broken_connection_is_resumed_where_it_broke(server, tmp_path):
-    server.break_after = [100_000, 50_000]
-    partial = tmp_path / "file.part"
-    fetch(server.url + FILE_NAMES["train"], partial, timeout=10)
-
-    assert partial.read_bytes() == FILES[FILE_NAMES["train"]]
-    assert [wanted for _, wanted in server.requests] == [None, "bytes=100000-", "bytes=150000-"]
-
-
-def test_a_connection_that_stays_broken_is_an_error_and_the_next_call_goes_on(server, tmp_path):
-    server.break_after = [1_000, 1_000, 1_000]
+def test_a_connection_that_stays_broken_is_an_error_and_the_next_call_goes_on(dart, tmp_path):
+    dart.break_after = [1_000, 1_000, 1_000]
     with pytest.raises(InputError, match="stopped after 3,000 bytes.*the same command goes on"):
-        download_dart(tmp_path, server.url)
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAMES["train"] + ".part"]
+        download_dart(tmp_path, dart.url)
+    (part,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert part == tmp_path / ".partial" / (FILE_NAMES["train"] + ".part")
 
-    download_dart(tmp_path, server.url)
-    assert server.requests[3] == ("/" + FILE_NAMES["train"], "bytes=3000-")
+    download_dart(tmp_path, dart.url)
+    assert dart.requests[3] == ("/" + FILE_NAMES["train"], "bytes=3000-")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == FILES
 
 
-def test_a_server_without_ranges_sends_the_whole_file_again(server, tmp_path):
-    server.break_after, server.ranges = [1_000], False
-    partial = tmp_path / "file.part"
-    fetch(server.url + FILE_NAMES["train"], partial, timeout=10)
+def test_a_wrong_checksum_is_an_error_and_leaves_nothing_under_the_files_name(dart, tmp_path):
+    dart.files[FILE_NAMES["dev"]] = FILES[FILE_NAMES["dev"]].replace(b"x", b"y", 1)
+    with pytest.raises(InputError, match="dev.json: its sha256 is [0-9a-f]{64}, the official file's is"):
+        download_dart(tmp_path, dart.url)
 
-    assert partial.read_bytes() == FILES[FILE_NAMES["train"]]
-
-
-def test_a_partial_file_that_is_too_long_is_started_anew(server, tmp_path):
-    partial = tmp_path / "file.part"
-    partial.write_bytes(b"x" * 10_000_000)
-    fetch(server.url + FILE_NAMES["train"], partial, timeout=10)
-
-    assert partial.read_bytes() == FILES[FILE_NAMES["train"]]
-
-
-def test_a_wrong_checksum_is_an_error_and_leaves_nothing_under_the_files_name(server, tmp_path):
-    server.files[FILE_NAMES["dev"]] = FILES[FILE_NAMES["dev"]].replace(b"x", b"y", 1)
-    with pytest.raises(InputError, match="dev.json.part: its sha256 is [0-9a-f]{64}, the official file's is"):
-        download_dart(tmp_path, server.url)
-
-    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAMES["train"]]
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / FILE_NAMES["train"]]
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (json.dumps([ENTRY] * 99).encode(), r"\(entries, texts\) are \(99, 99\), DART v1.1.1 has \(100, 100\)"),
+        (json.dumps([ENTRY] * 99).encode(), "train.json: 99 examples, DART's train split has 100"),
         (FILES[FILE_NAMES["train"]][:-500], "not valid JSON"),
     ],
 )
-def test_a_file_without_known_checksum_is_checked_by_its_content(server, tmp_path, content, message):
-    server.files[FILE_NAMES["train"]] = content
+def test_a_file_without_known_checksum_is_checked_by_its_content(dart, tmp_path, content, message):
+    dart.files[FILE_NAMES["train"]] = content
     with pytest.raises(InputError, match=message):
-        download_dart(tmp_path, server.url)
+        download_dart(tmp_path, dart.url)
 
-    assert list(tmp_path.iterdir()) == []
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
 
 
-def test_a_file_that_the_server_does_not_have_is_an_error_with_its_address(server, tmp_path):
-    del server.files[FILE_NAMES["train"]]
+def test_a_file_that_the_server_does_not_have_is_an_error_with_its_address(dart, tmp_path):
+    del dart.files[FILE_NAMES["train"]]
     with pytest.raises(InputError, match=r"http://127\.0\.0\.1:\d+/dart-v1\.1\.1-full-train\.json: .* 404 Not Found"):
-        download_dart(tmp_path, server.url)
-    assert len(server.requests) == 1  # asking again would not help
+        download_dart(tmp_path, dart.url)
+    assert len(dart.requests) == 1  # asking again would not help
 
 
-def test_a_server_that_does_not_answer_is_an_error(tmp_path):
-    with pytest.raises(InputError, match="Connection refused"):
-        fetch("http://127.0.0.1:1/file.json", tmp_path / "file.part", timeout=2)
+def totto_zip(folder="totto_data", **more):
+    cell = {"value": "x", "is_header": False, "column_span": 1, "row_span": 1}
+    record = {
+        "table": [[cell]], "highlighted_cells": [[0, 0]], "table_page_title": "P", "table_section_title": "S",
+        "table_section_text": "", "table_webpage_url": "u", "example_id": 1, "overlap_subset": True,
+        "sentence_annotations": [{"final_sentence": "X."}],
+    }  # fmt: skip
+    line = json.dumps(record).encode() + b"\n"
+    return zipped({f"{folder}/totto_train_data.jsonl": line * 3, f"{folder}/totto_dev_data.jsonl": line * 2, **more})
 
 
-def test_the_checksum_we_know_is_that_of_the_official_dev_file(request):
-    dev = request.config.rootpath.parent / "shared" / "data" / "dart" / f"{FILE_NAMES['dev']}.gz"
+@pytest.fixture
+def totto(server, monkeypatch):
+    server.files = {"totto_data.zip": totto_zip(**{"totto_data/unlabeled_totto_test_data.jsonl": b"{}"})}
+    digest = hashlib.sha256(server.files["totto_data.zip"]).hexdigest()
+    use(monkeypatch, "totto", counts={"train": 3, "dev": 2}, sha256={"totto_data.zip": digest})
+    return server
+
+
+def test_a_zip_is_checked_and_its_files_land_in_the_folder(totto, tmp_path):
+    paths = download.download("totto", tmp_path, totto.url)
+
+    assert paths == [tmp_path / "totto_train_data.jsonl", tmp_path / "totto_dev_data.jsonl"]
+    assert len(list(get_task("totto", tmp_path).read("train"))) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "totto_dev_data.jsonl", "totto_train_data.jsonl", "unlabeled_totto_test_data.jsonl"
+    ]  # fmt: skip
+    totto.requests.clear()
+    assert download.download("totto", tmp_path, totto.url) == paths and totto.requests == []
+
+
+def test_a_broken_download_of_a_zip_is_resumed(totto, tmp_path):
+    totto.break_after = [100, 100, 100]
+    with pytest.raises(InputError, match="stopped after 300 bytes"):
+        download.download("totto", tmp_path, totto.url)
+    download.download("totto", tmp_path, totto.url)
+    assert totto.requests[3] == ("/totto_data.zip", "bytes=300-")
+
+
+def test_a_zip_with_another_checksum_is_not_unpacked(totto, tmp_path):
+    totto.files["totto_data.zip"] = totto_zip(**{"totto_data/more.jsonl": b"{}"})
+    with pytest.raises(InputError, match="totto_data.zip: its sha256 is"):
+        download.download("totto", tmp_path, totto.url)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+@pytest.mark.parametrize("name", ["../../evil.jsonl", "/tmp/evil.jsonl"])
+def test_a_hostile_zip_is_refused_and_leaves_nothing(totto, tmp_path, monkeypatch, name):
+    totto.files["totto_data.zip"] = totto_zip(**{name: b"{}"})
+    use(monkeypatch, "totto", sha256={})
+    with pytest.raises(InputError, match="refused: member .*evil.* would be written outside its folder"):
+        download.download("totto", tmp_path / "a" / "b", totto.url)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_a_zip_with_other_numbers_of_examples_is_refused(totto, tmp_path, monkeypatch):
+    use(monkeypatch, "totto", counts={"train": 4, "dev": 2})
+    with pytest.raises(InputError, match="totto_train_data.jsonl: 3 examples, ToTTo's train split has 4"):
+        download.download("totto", tmp_path, totto.url)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_mtop_follows_the_short_address_and_keeps_english(server, tmp_path, monkeypatch):
+    parse = "[IN:GET_ALARM [SL:NAME wake up ] ]"
+    row = ["1", "IN:GET_ALARM", "", "wake up", "alarm", "en_XX", parse, '{"tokens": ["wake", "up"]}']
+    line = "\t".join(row).encode() + b"\n"
+    members = {f"mtop/{place}/{name}.txt": line for place in ("en", "de") for name in ("train", "eval", "test")}
+    server.files = {"mtop_dataset": b"to /real/mtop.zip", "real/mtop.zip": zipped(members)}
+    use(
+        monkeypatch, "mtop",
+        urls={"mtop.zip": server.url + "mtop_dataset"}, counts=dict.fromkeys(("train", "dev", "test"), 1),
+    )  # fmt: skip
+    paths = download.download("mtop", tmp_path)
+
+    assert paths == [tmp_path / "en" / f"{name}.txt" for name in ("train", "eval", "test")]
+    assert [path.name for path in tmp_path.iterdir()] == ["en"]
+
+
+def test_spider_is_fetched_by_hand_and_then_checked_and_unpacked(server, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="Google Drive.*spider.zip.*yale-lily.github.io/spider.*--base_url"):
+        download.download("spider", tmp_path)
+    (tmp_path / "spider.zip").write_bytes(zipped({"spider/dev.json": b"[]"}))
+    with pytest.raises(InputError, match="spider.zip: its sha256 is [0-9a-f]{64}, the official file's is 5ddff97b"):
+        download.download("spider", tmp_path)
+    assert (tmp_path / "spider.zip").is_file()  # the user's own file is not removed
+
+
+def test_spider_unpacks_its_questions_schemas_and_databases(server, tmp_path, monkeypatch):
+    entry = {"db_id": "d", "table_names_original": ["T"], "column_names_original": [[-1, "*"], [0, "a"]]}
+    entry |= {"foreign_keys": [], "primary_keys": [], "column_types": ["text", "text"]}
+    question = json.dumps([{"question": "?", "query": "SELECT a FROM T", "db_id": "d"}]).encode()
+    names = {"train_spider.json": question, "dev.json": question, "tables.json": json.dumps([entry]).encode()}
+    names |= {"database/d/d.sqlite": b"SQLite", "evaluation/run.py": b"pass"}
+    server.files = {"spider.zip": zipped({f"spider/{name}": content for name, content in names.items()})}
+    use(monkeypatch, "spider", sha256={}, counts={"train": (1, 2), "dev": 1})
+    download.download("spider", tmp_path, server.url)
+
+    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert found == set(names) - {"evaluation/run.py"}
+
+
+def test_the_checksum_we_know_is_that_of_the_official_dev_file():
+    dev = SHARED / "dart" / f"{FILE_NAMES['dev']}.gz"
     if not dev.is_file():
         pytest.skip("the official dev file is not in ../shared/data/dart")
-    assert download.content_sha256(dev) == download.KNOWN_SHA256[FILE_NAMES["dev"]]
+    assert content_sha256(dev) == RELEASES["dart"].sha256[FILE_NAMES["dev"]]
+
+
+def test_the_release_that_lies_in_shared_passes_the_checks(tmp_path):
+    if not (SHARED / "logic2text").is_dir():
+        pytest.skip("the releases of DART and Logic2Text are not in ../shared/data")
+    for name in ("dart", "logic2text"):
+        for path in (SHARED / name).glob("*.gz"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / path.name).write_bytes(path.read_bytes())
+        assert len(download.download(name, tmp_path / name, "http://127.0.0.1:1/")) == 3
+    path = tmp_path / "logic2text" / "valid.json.gz"
+    path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:-100]))
+    with pytest.raises(InputError, match="valid.json.gz:.*not valid JSON"):
+        download.download("logic2text", tmp_path / "logic2text", "http://127.0.0.1:1/")
+
+
+def test_every_task_with_a_release_can_be_downloaded():
+    assert set(RELEASES) == set(TASKS) - {"sample", "jsonl"}
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [(["drat"], "got 'drat'; did you mean 'dart'"), ([], "got 'nothing'; this command knows")]
+    ("arguments", "message"),
+    [(["drat"], "got 'drat'; did you mean 'dart'"), ([], "got 'nothing'; this command knows dart, logic2text")],
 )
 def test_the_command_says_what_it_can_fetch(arguments, message):
     with pytest.raises(InputError, match=message):

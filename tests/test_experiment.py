@@ -12,6 +12,7 @@ import pytest
 import small_config
 from tiny import tiny_lm, write_hf_folder
 
+from configs import totto
 from ipt_jax import evaluation, experiment
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
@@ -361,3 +362,10 @@ def test_the_arithmetic_of_a_token_is_twice_the_block_parameters():
     lm = tiny_lm("llama")
     kernels = [leaf for path, leaf in nnx.to_flat_state(lm.params) if path[0] == "blocks" and path[-1] == "kernel"]
     assert block_flop(lm.decoder.config) == 2 * sum(leaf.size for leaf in jax.tree.leaves(kernels))
+
+
+def test_a_split_that_the_release_has_no_targets_for_is_refused_before_anything_is_loaded(tmp_path):
+    config = totto.get_config()
+    config.task.data_dir, config.task.split = str(tmp_path), "test"
+    with pytest.raises(InputError, match="config.task.split='test': of task 'totto' only train, dev can be evaluated"):
+        experiment.resolve(config)

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+import sacrebleu
 
 from ipt_jax.metrics.bleu import bleu, official_text, sentence_bleu
 
@@ -20,7 +21,7 @@ def columns(rows):
 def test_both_conventions_equal_the_evaluators_on_golden_corpora(corpus):
     predictions, references = columns(corpus["rows"])
     unifiedskg = bleu(predictions, references, convention="unifiedskg")
-    official = bleu(predictions, references, convention="official")
+    official = bleu(predictions, references, convention="dart_official")
 
     assert unifiedskg.value == pytest.approx(corpus["unifiedskg"]["bleu"], abs=1e-4)
     assert official.value == pytest.approx(corpus["official"], abs=1e-4)
@@ -42,7 +43,7 @@ def test_sentence_bleu_equals_sacrebleu_on_golden_sentences():
 def test_only_the_first_three_references_are_official():
     references = [["one two three four", "a", "b", "five six seven eight"]]
 
-    assert bleu(["five six seven eight"], references, convention="official").value == 0
+    assert bleu(["five six seven eight"], references, convention="dart_official").value == 0
     assert bleu(["five six seven eight"], references, convention="unifiedskg").value == pytest.approx(100)
 
 
@@ -51,8 +52,8 @@ def test_an_absent_official_reference_is_an_empty_line_that_spares_short_predict
     long = " ".join(f"w{n}" for n in range(20))
     prediction = " ".join(f"w{n}" for n in range(5))
 
-    three = bleu([prediction], [[long, long, long]], convention="official")
-    one = bleu([prediction], [[long]], convention="official")
+    three = bleu([prediction], [[long, long, long]], convention="dart_official")
+    one = bleu([prediction], [[long]], convention="dart_official")
     assert (three.details["ref_len"], one.details["ref_len"]) == (20, 0)
     assert one.value == pytest.approx(100) and three.value < 10
 
@@ -60,7 +61,7 @@ def test_an_absent_official_reference_is_an_empty_line_that_spares_short_predict
 def test_case_counts_in_one_convention_only():
     predictions, references = ["ZIZZI IS A NICE PUB"], [["zizzi is a nice pub"]]
 
-    assert bleu(predictions, references, convention="official").value == pytest.approx(100)
+    assert bleu(predictions, references, convention="dart_official").value == pytest.approx(100)
     assert bleu(predictions, references, convention="unifiedskg").value < 20
 
 
@@ -76,13 +77,13 @@ def test_predictions_are_stripped_and_an_empty_one_is_allowed():
 
 def test_the_signature_names_the_convention_and_the_settings():
     signatures = {
-        name: bleu(["a b c d"], [["a b c d"]], convention=name).signature for name in ("unifiedskg", "official")
+        name: bleu(["a b c d"], [["a b c d"]], convention=name).signature for name in ("unifiedskg", "dart_official")
     }
 
     assert "convention:unifiedskg" in signatures["unifiedskg"]
     assert "tok:13a|smooth:exp" in signatures["unifiedskg"]
-    assert "convention:official" in signatures["official"]
-    assert "tok:none|smooth:none" in signatures["official"]
+    assert "convention:dart_official" in signatures["dart_official"]
+    assert "tok:none|smooth:none" in signatures["dart_official"]
 
 
 @pytest.mark.parametrize(
@@ -101,11 +102,16 @@ def test_official_text_cuts_at_non_word_characters_and_lower_cases_last(text, to
 @pytest.mark.parametrize(
     ("predictions", "references", "convention", "message"),
     [
-        (["a"], [["a"]], "oficial", "'oficial' is not a BLEU convention: unifiedskg, official"),
-        (["a", "b"], [["a"]], "official", "2 predictions, 1 lists"),
-        ([], [], "official", "0 predictions"),
-        (["a"], [[]], "official", "example 0"),
-        (["a"], ["a text instead of a list"], "official", "example 0"),
+        (
+            ["a"],
+            [["a"]],
+            "oficial",
+            "'oficial' is not a BLEU convention: sacrebleu, sacrebleu_lowercase, unifiedskg, dart_official",
+        ),
+        (["a", "b"], [["a"]], "dart_official", "2 predictions, 1 lists"),
+        ([], [], "dart_official", "0 predictions"),
+        (["a"], [[]], "dart_official", "example 0"),
+        (["a"], ["a text instead of a list"], "dart_official", "example 0"),
     ],
 )
 def test_inputs_that_do_not_fit_are_errors(predictions, references, convention, message):
@@ -135,7 +141,7 @@ def test_every_golden_group_has_the_evaluators_scores(verdicts):
     assert {group["group"] for group in groups} == verdicts.keys()
     for group in groups:
         predictions, references = columns(verdicts[group["group"]])
-        official = bleu(predictions, references, convention="official").value
+        official = bleu(predictions, references, convention="dart_official").value
         assert official == pytest.approx(group["official_recomputed_by_sacrebleu_none_unsmoothed"], abs=1e-4), group
         unifiedskg = bleu(predictions, references, convention="unifiedskg").value
         assert unifiedskg == pytest.approx(group["unifiedskg"]["bleu"], abs=1e-4), group
@@ -148,3 +154,12 @@ def test_every_golden_row_has_the_evaluators_tokens_and_sentence_bleu(verdicts):
             assert official_text(row["prediction"]) == row["prediction_tokenised"]
             value = sentence_bleu(row["prediction"], row["references"])
             assert value == pytest.approx(row["sentence_bleu"], abs=1e-4), row
+
+
+def test_sacrebleus_own_conventions_are_its_functions_values():
+    predictions = ["The Wrestlers is a nice PUB by the river.", "  Zizzi, a pub", ""]
+    references = [["The Wrestlers is a pub by the river.", "A pub."], ["Zizzi is a pub.", "zizzi: a pub"], ["One.", ""]]
+    streams = list(zip(*references, strict=True))
+    for name, lowercase in (("sacrebleu", False), ("sacrebleu_lowercase", True)):
+        expected = sacrebleu.corpus_bleu(predictions, streams, lowercase=lowercase).score
+        assert bleu(predictions, references, convention=name).value == pytest.approx(expected)

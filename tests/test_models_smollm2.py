@@ -66,6 +66,7 @@ def test_a_paragraph_has_torchs_likelihood_and_a_perplexity_in_the_tens_and_its_
     paragraph = str(golden["texts"][0])
     nll = negative_log_likelihoods(lm, lm.tokenizer.encode(paragraph))
     np.testing.assert_allclose(nll, golden["nll"], rtol=0, atol=2e-4)
+    assert f"{np.exp(nll.mean()):.4g}" == f"{np.exp(golden['nll'].mean()):.4g}"
     assert 10 < np.exp(nll.mean()) < 100
     words = paragraph.split()
     np.random.default_rng(0).shuffle(words)

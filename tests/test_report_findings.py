@@ -106,6 +106,14 @@ def test_without_scores_per_example_the_claim_is_open():
     assert finding.verdict == "open" and finding.example_difference is None
 
 
+def test_least_similar_demonstrations_are_a_control_and_no_claim_is_made_for_them():
+    farthest = method("least similar", [[5.0, 6.0]], demonstrations=1, retriever="dense")
+    farthest.runs[0].result["layout"] = {"selection": "farthest"}
+    nearest = method("retrieved", [[9.0, 8.0]], demonstrations=1, retriever="dense")
+    setting = Setting((random_one_shot([1.0, 2.0]), nearest, farthest))
+    assert [finding.claim for finding in findings(setting)] == ["retrieved beats random"]
+
+
 def test_each_method_is_compared_with_random_one_shot_and_none_is_picked_as_the_best(tmp_path):
     (setting,) = collect([make_workdir(tmp_path, examples=5)]).settings
     claims = [finding.claim for finding in findings(setting)]

@@ -1,14 +1,21 @@
-"""Demonstrations: exact neighbours, draws that depend on (id, seed) alone, and nothing that leaks."""
+"""What all retrievers share: nothing leaks, draws depend on (id, seed) alone, finished searches are kept."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from ml_collections import ConfigDict, FrozenConfigDict
+from retrieval_oracle import pool_of
 from tiny import tiny_lm
 
-from ipt_jax import retrieval
+from configs import common
+from ipt_jax import runs, seeds
 from ipt_jax.errors import InputError
-from ipt_jax.retrieval import MeanHiddenStates, Pool, dense_neighbours, random_neighbours
+from ipt_jax.layout import Template
+from ipt_jax.preparation import Preparer
+from ipt_jax.retrieval import Pool, bm25_neighbours, dense_neighbours, kept_neighbours, random_neighbours
+from ipt_jax.retrieval.cache import digest
+from ipt_jax.tasks import get_task
 
 
 def letters(texts):
@@ -16,61 +23,47 @@ def letters(texts):
     return np.array([[text.count(c) for c in "abcde"] for text in texts], np.float32) + 0.01
 
 
-TEXTS = st.text("abcde", min_size=1, max_size=6)
+FIND = {
+    "random": lambda *args, **options: random_neighbours(*args, seed=0, **options),
+    "bm25": bm25_neighbours,
+    "dense": lambda *args, **options: dense_neighbours(*args, embed=letters, **options),
+}
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(TEXTS, min_size=4, max_size=20), st.lists(TEXTS, min_size=1, max_size=6), st.booleans())
-def test_dense_neighbours_are_those_of_a_full_sort(pool_texts, query_texts, exclude):
-    pool = Pool([f"train:{i}" for i in range(len(pool_texts))], pool_texts)
-    queries = Pool([f"test:{i}" for i in range(len(query_texts))], query_texts)
-    vectors, others = letters(query_texts), letters(pool_texts)
-    cosines = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)) @ (
-        others / np.linalg.norm(others, axis=1, keepdims=True)
-    ).T
-    same = np.array([[exclude and q == p for p in pool_texts] for q in query_texts])
-    cosines = np.where(same, -np.inf, cosines)
-    if (np.isfinite(cosines).sum(axis=1) < 2).any():
-        with pytest.raises(InputError, match=r"layout\.demonstrations=2"):
-            dense_neighbours(queries, pool, 2, embed=letters, exclude_duplicates=exclude)
-        return
-    found = dense_neighbours(queries, pool, 2, embed=letters, exclude_duplicates=exclude)
-    np.testing.assert_allclose(found.similarities, -np.sort(-cosines, axis=1)[:, :2], atol=1e-6)
-    np.testing.assert_allclose(np.take_along_axis(cosines, found.indices, axis=1), found.similarities, atol=1e-6)
-    assert found.duplicates_excluded == same.sum()
-
-
-@pytest.mark.parametrize("blocks", [1, 3])
-def test_blocks_of_queries_change_nothing(monkeypatch, blocks):
-    pool = Pool([f"train:{i}" for i in range(7)], [f"text {i}" for i in range(7)])
-    vectors = np.random.default_rng(0).standard_normal((7, 8)).astype(np.float32)
-    monkeypatch.setattr(retrieval, "_QUERIES_PER_BLOCK", blocks)
-    found = dense_neighbours(pool, pool, 2, embed=lambda texts: vectors)
-    monkeypatch.undo()
-    assert (found.indices == dense_neighbours(pool, pool, 2, embed=lambda texts: vectors).indices).all()
-
-
-@pytest.mark.parametrize("find", ["random", "dense"])
+@pytest.mark.parametrize("retriever", FIND)
 @pytest.mark.parametrize("exclude", [True, False])
-def test_an_example_never_demonstrates_itself_nor_by_default_its_duplicate(find, exclude):
-    texts = ["abc", "abc", "abd", "ace", "ade"]
-    pool = Pool([f"train:{i}" for i in range(5)], texts)
-    if find == "random":
-        found = random_neighbours(pool, pool, 3, seed=0, exclude_duplicates=exclude)
-    else:
-        found = dense_neighbours(pool, pool, 3, embed=letters, exclude_duplicates=exclude)
+def test_an_example_never_demonstrates_itself_nor_by_default_its_duplicate(retriever, exclude):
+    texts = ["a b c", "a b c", "a b d", "a c e", "a d e"]
+    pool = pool_of(texts)
+    found = FIND[retriever](pool, pool, 3, exclude_duplicates=exclude)
     for i, neighbours in enumerate(found.indices):
         assert i not in neighbours and len(set(neighbours.tolist())) == 3
         if exclude:
             assert texts[i] not in [texts[n] for n in neighbours]
-    if not exclude and find == "dense":
+    if not exclude and retriever != "random":
         assert found.indices[0][0] == 1
     assert found.duplicates_excluded == (2 if exclude else 0)
 
 
+@given(st.lists(st.sampled_from(["x", "y", "z"]), min_size=3, max_size=30), st.integers(1, 2), st.booleans())
+def test_a_random_draw_is_the_first_of_a_shuffled_pool_that_may_be_shown(texts, k, exclude):
+    pool = pool_of(texts)
+    order = {id: seeds.rng(0, "demonstration", id).permutation(len(texts)) for id in pool.ids}
+    allowed = [
+        [e for e in order[id] if pool.ids[e] != id and not (exclude and texts[e] == text)]
+        for id, text in zip(pool.ids, texts, strict=True)
+    ]
+    if min(map(len, allowed)) < k:
+        with pytest.raises(InputError, match=r"layout\.demonstrations"):
+            random_neighbours(pool, pool, k, seed=0, exclude_duplicates=exclude)
+        return
+    found = random_neighbours(pool, pool, k, seed=0, exclude_duplicates=exclude)
+    assert found.indices.tolist() == [row[:k] for row in allowed]
+
+
 def test_a_random_draw_depends_on_the_examples_id_and_the_seed_alone():
-    pool = Pool([f"train:{i}" for i in range(50)], [f"text {i}" for i in range(50)])
-    many = Pool([f"test:{i}" for i in range(9)], [f"query {i}" for i in range(9)])
+    pool = pool_of(f"text {i}" for i in range(50))
+    many = pool_of((f"query {i}" for i in range(9)), "test")
     one = Pool(["test:6"], ["query 6"])
     all_drawn = random_neighbours(many, pool, 2, seed=0)
     assert all_drawn.similarities is None
@@ -78,34 +71,120 @@ def test_a_random_draw_depends_on_the_examples_id_and_the_seed_alone():
     assert (random_neighbours(many, pool, 2, seed=1).indices != all_drawn.indices).any()
 
 
-def test_too_few_examples_to_show_is_an_error_that_names_the_example():
-    pool = Pool(["train:0", "train:1"], ["abc", "abd"])
-    for find in (
-        lambda: random_neighbours(pool, pool, 2, seed=0),
-        lambda: dense_neighbours(pool, pool, 2, embed=letters),
-        lambda: dense_neighbours(pool, pool, 3, embed=letters),
-    ):
-        with pytest.raises(InputError, match=r"train:0.*raise limit\.train"):
-            find()
+@pytest.mark.parametrize("retriever", FIND)
+@pytest.mark.parametrize(("texts", "k"), [(["a b c", "a b d"], 2), (["a b c", "a b d"], 3), (["a", "a", "a"], 1)])
+def test_too_few_examples_to_show_is_an_error_that_names_the_example(retriever, texts, k):
+    pool = pool_of(texts)
+    with pytest.raises(InputError, match=rf"layout\.demonstrations={k}.*train:0.*raise limit\.train"):
+        FIND[retriever](pool, pool, k)
 
 
-def test_a_vector_is_the_mean_of_a_texts_own_states_whatever_stands_beside_it(tmp_path):
-    lm = tiny_lm()
-    embed = MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, lm.fingerprint, tmp_path)
-    texts = ["short", "a text that is quite a bit longer than the first one", ""]
-    vectors = embed(texts)
-    ids = np.asarray(lm.tokenizer.encode(texts[1]))[None]
-    states = lm.decoder.normalise(lm.params, lm.decoder.hidden(lm.params, lm.decoder.embed(lm.params, ids)))
-    np.testing.assert_allclose(vectors[1], np.asarray(states)[0].mean(axis=0), rtol=1e-4, atol=1e-5)
-    assert np.isfinite(vectors).all()
+def test_a_finished_search_is_read_back_unless_anything_differs(tmp_path):
+    pool, searches = pool_of(["a b", "a c", "b c"]), []
+
+    def find():
+        searches.append(1)
+        return bm25_neighbours(pool, pool, 2)
+
+    first = kept_neighbours(tmp_path, ["bm25", "2"], pool, pool, find)
+    again = kept_neighbours(tmp_path, ["bm25", "2"], pool, pool, find)
+    assert len(searches) == 1
+    assert (again.indices == first.indices).all() and (again.similarities == first.similarities).all()
+    assert again.duplicates_excluded == first.duplicates_excluded
+    other_id = Pool(["train:0", "train:1", "train:9"], pool.inputs)
+    for settings, queries in ((["bm25", "1"], pool), (["bm25", "2"], other_id)):
+        kept_neighbours(tmp_path, settings, queries, pool, find)
+    assert len(searches) == 3
 
 
-def test_vectors_are_kept_on_disk_under_what_they_were_made_of(tmp_path, monkeypatch):
-    lm = tiny_lm()
-    embed = MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, lm.fingerprint, tmp_path)
-    first = embed(["a", "b"])
-    monkeypatch.setattr(MeanHiddenStates, "_compute", lambda self, texts: np.zeros((len(texts), 32), np.float32))
-    assert (embed(["a", "b"]) == first).all()
-    assert (embed(["a", "c"]) == 0).all()
-    other = MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, "another model", tmp_path)
-    assert (other(["a", "b"]) == 0).all()
+@given(st.lists(st.lists(st.text(max_size=3), max_size=3), max_size=3), st.integers(0, 10), st.integers(0, 3))
+def test_a_digest_changes_when_text_moves_between_neighbours(groups, cut, place):
+    joined = [[*group] for group in groups]
+    flat = "".join(text for group in groups for text in group)
+    split = [*joined, [flat[:cut], flat[cut:]]]
+    whole = [*joined, [flat]]
+    assert digest(*split) != digest(*whole)
+    assert digest(*split[:place], [], *split[place:]) != digest(*split)
+    assert digest(*split) == digest(*(tuple(group) for group in split))
+
+
+@pytest.fixture(scope="module")
+def preparer(tmp_path_factory):
+    return Preparer(tiny_lm(max_position_embeddings=2048), get_task("sample"), tmp_path_factory.mktemp("cache"))
+
+
+def rows(preparer, **options):
+    settings = {
+        "train_limit": 60,
+        "demonstrations": 2,
+        "retriever": "bm25",
+        "selection": "nearest",
+        "encoder": "",
+        "exclude_duplicates": True,
+        "seed": None,
+        "template": Template("Input: {input}\nOutput:", " {output}\n", "\n"),
+        "budget": 2000,
+        "overflow": "fail",
+        "with_target": False,
+    }
+    return preparer.rows("test", 8, **{**settings, **options}).rows
+
+
+@pytest.mark.parametrize("retriever", ["bm25", "dense"])
+def test_the_nearest_stands_beside_the_input_and_the_farthest_ones_are_less_similar(preparer, retriever):
+    near = rows(preparer, retriever=retriever)
+    far = rows(preparer, retriever=retriever, selection="farthest")
+    assert near != far
+    for nearest, farthest in zip(near, far, strict=True):
+        (second, first), (less_far, farther) = (
+            [demonstration.similarity for demonstration in row.demonstrations] for row in (nearest, farthest)
+        )
+        assert first >= second >= less_far >= farther and first > farther
+
+
+def test_a_second_process_reads_neighbours_from_the_cache(preparer, monkeypatch):
+    first = rows(preparer)
+    monkeypatch.setattr("ipt_jax.retrieval.bm25._search", None)
+    another = Preparer(preparer.lm, preparer.task, preparer.cache_dir)
+    assert [row.demonstrations for row in rows(another)] == [row.demonstrations for row in first]
+    with pytest.raises(TypeError):
+        rows(another, demonstrations=1)
+
+
+def run_of(**layout):
+    config = common.get_config()
+    config.runs = ConfigDict({"a": {"layout": layout}})
+    ((name, settings),) = runs.expand(config)
+    return runs.Run(name, FrozenConfigDict(settings), "data")
+
+
+@pytest.mark.parametrize(
+    ("layout", "message"),
+    [
+        ({"selection": "furthest"}, r"layout\.selection='furthest' is unknown; choose one of nearest, farthest"),
+        (
+            {"retriever": "sentence_transformer"},
+            r"layout\.encoder='' must be the folder of a sentence-",
+        ),
+    ],
+)
+def test_a_retriever_setting_that_cannot_be_says_what_and_where(layout, message):
+    with pytest.raises(InputError, match=message):
+        run_of(demonstrations=1, **layout)
+
+
+def test_a_selection_or_encoder_that_cannot_matter_is_no_part_of_a_runs_id():
+    assert run_of(selection="farthest", encoder="x").id == run_of().id
+    random = {"demonstrations": 1, "retriever": "random"}
+    assert run_of(**random, selection="farthest").id == run_of(**random).id
+    dense, encoder = {"demonstrations": 1}, {"demonstrations": 1, "retriever": "sentence_transformer"}
+    assert run_of(**dense, encoder="x").id == run_of(**dense).id
+    assert run_of(**dense, selection="farthest").id != run_of(**dense).id
+    assert run_of(**encoder, encoder="x").id != run_of(**encoder, encoder="y").id
+    assert "selection" not in run_of(**dense).identity()["layout"]  # ids from before it existed stay
+
+
+def test_a_table_tells_least_similar_demonstrations_from_retrieved_ones():
+    assert run_of(demonstrations=1, retriever="bm25").method == "ICL, retrieved one-shot"
+    assert run_of(demonstrations=3, retriever="bm25", selection="farthest").method == "ICL, least similar three-shot"
+    assert run_of(demonstrations=1, retriever="random", selection="farthest").method == "ICL, random one-shot"

@@ -1,11 +1,16 @@
 """From a config to its runs: overrides, axes, ids that depend on content, populations, and errors that help."""
 
+import importlib
+
 import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
 from configs import common, dart, quickstart
 from ipt_jax.errors import InputError
 from ipt_jax.runs import Run, expand, populations
+from ipt_jax.tasks import TASKS
+from ipt_jax.tasks.base import splits_of
+from ipt_jax.tasks.dart import Dart
 
 
 def runs_of(config, data_hash="data"):
@@ -33,6 +38,16 @@ def test_the_quickstart_is_the_papers_methods_with_two_seeds_where_something_is_
     assert runs_of(dart.get_config())[0].settings.task.name == "dart"
 
 
+@pytest.mark.parametrize("name", ["dart", "logic2text", "mtop", "spider", "totto"])
+def test_the_config_of_each_task_has_the_papers_methods_and_all_of_its_options(name):
+    config = importlib.import_module(f"configs.{name}").get_config()
+    runs = runs_of(config)
+    task = TASKS[name](None)
+    assert len({run.method for run in runs}) == 6
+    assert all(run.settings.task.name == name and run.settings.task.split in splits_of(task) for run in runs)
+    assert config.task.options.to_dict() == task.options  # so that each can be set on the command line
+
+
 def test_a_tuple_is_an_axis_and_axes_multiply():
     config = with_runs(
         pt={"layout": {"prompt_tokens": 5}, "seed": (0, 1, 2), "training": {"learning_rate": (0.1, 0.2)}}
@@ -40,6 +55,51 @@ def test_a_tuple_is_an_axis_and_axes_multiply():
     runs = runs_of(config)
     assert len({run.id for run in runs}) == 6
     assert [len(group) for group in populations(runs)] == [6]
+
+
+@pytest.fixture
+def switchable(monkeypatch):
+    """A task with options."""
+
+    class Switchable(Dart):
+        def __init__(self, data_dir, *, caption=True, order="given", threshold=0.5):
+            super().__init__(data_dir)
+
+    monkeypatch.setitem(TASKS, "switchable", Switchable)
+
+
+def test_options_of_a_task_are_part_of_a_runs_identity_and_can_be_swept(switchable):
+    config = with_runs(a={"task": {"name": "switchable", "options": {"caption": (True, False)}}}, b={})
+    first, second, plain = runs_of(config)
+    assert first.settings.task.options.to_dict() == {"caption": True, "order": "given", "threshold": 0.5}
+    assert second.identity()["task"]["options"]["caption"] is False
+    assert first.id != second.id
+    assert len(populations([first, second])) == 2
+    assert "options" not in plain.identity()["task"]  # a task without options keeps its ids
+
+
+def test_an_option_given_as_its_default_is_the_same_run(switchable):
+    config = common.get_config()
+    config.task.name = "switchable"
+    (default,) = runs_of(config)
+    config.task.options = {"threshold": 0.5}
+    (given,) = runs_of(config)
+    assert given.id == default.id
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"captoin": True}, r"options\.captoin=True is not an option of task 'switchable'; did you mean 'caption'"),
+        ({"zzz": 1}, "its options are: caption, order, threshold"),
+        ({"caption": "no"}, r"options\.caption='no' should be of type bool, like its default True"),
+    ],
+)
+def test_an_option_that_the_task_does_not_have_is_an_error(switchable, options, message):
+    with pytest.raises(InputError, match=message):
+        runs_of(with_runs(a={"task": {"name": "switchable", "options": options}}))
+    with pytest.raises(InputError, match="task 'sample'; it has none"):
+        runs_of(with_runs(a={"task": {"options": {"caption": True}}}))
 
 
 def test_runs_that_differ_in_the_layout_are_no_population():

@@ -118,9 +118,12 @@ def test_the_command_prints_one_json_object_and_writes_a_row_per_example(tmp_pat
     assert done.stdout.count("\n") == 1
     summary = json.loads(done.stdout)
     assert summary["bleu_unifiedskg"] == summary["bleu_official"] == pytest.approx(100)
-    assert summary["signatures"].keys() == {"bleu_unifiedskg", "bleu_official"}
+    assert summary["signatures"].keys() == {"bleu_unifiedskg", "bleu_official", "chrf", "rouge_l", "meteor"}
     rows = [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
-    assert len(rows) == 100 and rows[0] == {"id": "test:0", "scores": {"sentence_bleu": pytest.approx(100)}}
+    assert len(rows) == 100 and rows[0] == {
+        "id": "test:0",
+        "scores": dict.fromkeys(("sentence_bleu", "chrf", "rouge_l"), pytest.approx(100)),
+    }
 
 
 def test_a_mistake_is_one_line_on_stderr_with_status_2(tmp_path):
@@ -144,3 +147,14 @@ def test_predictions_of_a_limited_split_are_scored_with_the_same_limit(tmp_path)
     assert summary["examples"] == 7 and summary["bleu_unifiedskg"] == pytest.approx(100)
     with pytest.raises(InputError, match="93 of the split's 100 examples have no prediction.*give --limit"):
         score_file(Sample(), "test", path)
+
+
+def test_an_option_of_the_task_is_given_on_the_command_line(tmp_path):
+    record = {"topic": "t", "sent": "x .", "logic_str": "only { all_rows } = true", "table_header": ["a"]}
+    (tmp_path / "test.json").write_text(json.dumps([record]))
+    (tmp_path / "p.txt").write_text("x .\n")
+    given = ("--task=logic2text", f"--data_dir={tmp_path}", f"--predictions={tmp_path / 'p.txt'}")
+
+    assert json.loads(run_score(*given, "--option=caption=false").stdout)["examples"] == 1
+    done = run_score(*given, "--option=captoin=false")
+    assert done.returncode == 2 and "did you mean 'caption'" in done.stderr

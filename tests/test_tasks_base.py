@@ -16,6 +16,7 @@ class WordTask:
     title = "Words"
     metric = "none"
     example_metric = "none"
+    options = {}
 
     def __init__(self, folder, reader_version=1):
         self.folder = folder
@@ -31,7 +32,7 @@ class WordTask:
         for number, word in enumerate(path.read_text(encoding="utf-8").split()):
             if word == "BAD":
                 raise InputError(f"{path}:{number + 1}: bad word")
-            yield Example(f"{split}:{number}", word, word.upper(), (word.upper(), "other"))
+            yield Example(f"{split}:{number}", word, word.upper(), (word.upper(), "other"), {"length": len(word)})
 
 
 @pytest.fixture
@@ -41,18 +42,28 @@ def words(tmp_path):
     return WordTask(tmp_path / "data")
 
 
-def test_a_split_has_its_four_columns_in_file_order(words, tmp_path):
+def test_a_split_has_its_five_columns_in_file_order(words, tmp_path):
     table = load_split(words, "train", cache_dir=tmp_path / "cache")
 
-    assert table.column_names == ["id", "input", "target", "references"]
+    assert table.column_names == ["id", "input", "target", "references", "details"]
     assert len(table) == 2_500
     assert table[1_700] == {
         "id": "train:1700",
         "input": "word1700",
         "target": "WORD1700",
         "references": ["WORD1700", "other"],
+        "details": '{"length":8}',
     }
     assert table["id"][:] == [f"train:{n}" for n in range(2_500)]
+
+
+def test_an_example_comes_back_from_its_row_as_it_went_in(words, tmp_path):
+    table = load_split(words, "train", limit=3, cache_dir=tmp_path / "cache")
+
+    originals = {example.id: example for example in words.read("train")}
+    assert [Example.from_row(row) for row in table] == [originals[id] for id in table["id"]]
+    odd = Example("x", "a", "b", ("b",), {"deep": [{"é\ud800": None}], "flag": True})
+    assert Example.from_row(odd.to_row()) == odd
 
 
 def test_the_table_is_mapped_from_the_given_folder_and_nothing_else_is_written(words, tmp_path):
@@ -103,6 +114,14 @@ def test_a_changed_file_and_a_changed_reader_are_read_anew(words, tmp_path):
     newer = WordTask(words.folder, reader_version=2)
     load_split(newer, "train", cache_dir=tmp_path)
     assert newer.reads == 1
+
+
+def test_the_same_files_under_another_option_are_read_anew(words, tmp_path):
+    load_split(words, "train", cache_dir=tmp_path)
+    words.options = {"caption": True}
+    load_split(words, "train", cache_dir=tmp_path)
+    load_split(words, "train", cache_dir=tmp_path)
+    assert words.reads == 2
 
 
 def test_an_error_in_the_middle_leaves_no_table_behind(words, tmp_path):

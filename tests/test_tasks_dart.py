@@ -124,12 +124,12 @@ def test_an_unknown_split_is_an_error(tmp_path):
 
 
 def test_scores_name_their_convention_and_carry_a_signature():
-    scores = Dart(None).score(["Zizzi is a pub."], [["Zizzi is a pub ."]])
+    scores = Dart(None).score(["Zizzi is a pub."], [Example("dev:0", "x", "y", ("Zizzi is a pub .",))])
 
     assert scores["bleu_official"] == pytest.approx(100)
     assert scores["bleu_unifiedskg"] == pytest.approx(100)
-    assert scores.keys() - {"signatures"} == scores["signatures"].keys()
-    assert Dart.metric in scores
+    assert {Dart.metric, "chrf", "rouge_l"} <= scores.keys()
+    assert scores.keys() - {"signatures"} <= scores["signatures"].keys()
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
@@ -140,7 +140,7 @@ def test_a_task_is_found_by_its_own_name(name):
 def test_an_unknown_task_is_an_error_that_suggests_the_near_name():
     with pytest.raises(InputError, match="'drat' is not a task; did you mean 'dart'"):
         get_task("drat")
-    with pytest.raises(InputError, match="there are: dart, sample"):
+    with pytest.raises(InputError, match="there are: dart, .*sample"):
         get_task("quite another")
 
 

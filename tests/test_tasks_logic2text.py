@@ -27,7 +27,7 @@ RECORDS = [
 ]
 FIRST = Example(
     "dev:0",
-    f"{FORM} ; structured knowledge: Caption: 2009 league | , won , in all",
+    f"{FORM} Caption: 2009 league | , won , in all",
     "2 teams won 9 games .",
     ("2 teams won 9 games .",),
     {"logic_form": FORM, "topic": "2009 league"},
@@ -156,7 +156,7 @@ def test_all_golden_inputs_of_the_release_are_equal(release):
         name, index = row["id"].split(":")
         split = "dev" if name == "valid" else name
         example = release[True][split][int(index)]
-        assert (example.id, example.input) == (f"{split}:{index}", row["seq_in"])
+        assert (example.id, example.input) == (f"{split}:{index}", f"{row['text_in']} {row['struct_in']}")
         assert (example.target, example.references) == (row["seq_out"], (row["seq_out"],))
         assert release[False][split][int(index)].input == row["text_in"]
 

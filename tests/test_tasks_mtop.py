@@ -59,7 +59,7 @@ def test_the_intent_list_follows_when_asked_for(tmp_path):
     task = Mtop(tmp_path, intent_list=True)
 
     first = next(task.read("train"))
-    assert first.input == f"Alarm at 6 am ! ; structured knowledge: {INTENT_LIST}"
+    assert first.input == f"Alarm at 6 am ! {INTENT_LIST}"
     assert (task.options, Mtop(tmp_path).options) == ({"intent_list": True}, {"intent_list": False})
 
 
@@ -233,9 +233,9 @@ def test_all_golden_inputs_are_equal(data):
             row["seq_out"],
         )
         if row["config"] == "mtop":
-            assert listed[index].input == row["seq_in"]
+            assert listed[index].input == f"{row['text_in']} {row['struct_in']}"
         else:
-            assert f"{plain[index].input} ; structured knowledge: " == row["seq_in"]
+            assert plain[index].input == row["text_in"]
 
 
 def test_our_tokens_equal_the_released_ones_where_they_are_known(data):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import reading
-from ipt_jax.tasks.reading import content_sha256, read_json_list
+from ipt_jax.tasks.reading import content_sha256, find_file, read_json_lines, read_json_list, read_lines
 
 RECORDS = [{"a": "é — 語 😀", "b": [1, {"c": "}]"}]}, {}, {"long": "x" * 300}]
 
@@ -104,3 +104,51 @@ def test_a_file_that_is_not_gzip_or_not_utf8_is_an_error_that_says_so(tmp_path):
     path.write_bytes('[{"a": "é"}]'.encode("latin-1"))
     with pytest.raises(InputError, match="not UTF-8"):
         read_all(path)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_json_lines_come_with_their_numbers_and_empty_lines_are_passed_over(tmp_path, packed):
+    text = '{"a": "é\u2028"}\r\n\n  \n{"b": 2}'.encode()
+    path = tmp_path / ("rows.jsonl.gz" if packed else "rows.jsonl")
+    path.write_bytes(gzip.compress(text) if packed else text)
+
+    assert list(read_json_lines(path)) == [(1, {"a": "é\u2028"}), (4, {"b": 2})]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (b'{"a": tru}', r"not valid JSON: Expecting value \(column 7\)"),
+        (b"[1]", "each line should be a JSON object"),
+        (b'{"a": "\xe9"}', "not UTF-8 text"),
+    ],
+)
+def test_a_malformed_line_is_an_error_with_file_and_line(tmp_path, line, message):
+    path = tmp_path / "rows.jsonl"
+    path.write_bytes(b'{"a": 1}\n\n' + line + b"\n")
+    rows = read_json_lines(path)
+
+    assert next(rows) == (1, {"a": 1})
+    with pytest.raises(InputError, match=rf"rows\.jsonl:3: {message}"):
+        next(rows)
+
+
+def test_only_line_feeds_end_lines(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_bytes("a\x0cb\u2028c\r\n\nlast".encode())
+    assert list(read_lines(path)) == [(1, "a\x0cb\u2028c"), (2, ""), (3, "last")]
+
+
+def test_damaged_gzip_lines_are_an_error_that_says_so(tmp_path):
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"a": 1}\n' * 5_000)[:-20])
+    with pytest.raises(InputError, match=r"rows\.jsonl\.gz:\d+: the file is damaged or incomplete"):
+        list(read_json_lines(path))
+
+
+def test_the_plain_file_is_found_before_the_packed_one(tmp_path):
+    assert find_file(tmp_path, "x.json") is None
+    (tmp_path / "x.json.gz").touch()
+    assert find_file(tmp_path, "x.json") == tmp_path / "x.json.gz"
+    (tmp_path / "x.json").touch()
+    assert find_file(tmp_path, "x.json") == tmp_path / "x.json"

@@ -1,13 +1,16 @@
-"""BLEU in the two conventions of DART, which differ by about a point on the same texts and are never mixed."""
+"""BLEU under named conventions, which differ by about a point on the same texts and are never mixed."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sacrebleu.metrics import BLEU
+
+from ipt_jax.metrics.checks import check_corpus
 
 OFFICIAL_REFERENCES = 3
 
@@ -31,31 +34,30 @@ class Score:
 def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]], *, convention: str) -> Score:
     """Corpus BLEU under a named convention.
 
+    `sacrebleu` (Post 2018): sacrebleu's defaults, that is 13a tokens, cased, exponential smoothing, with every
+    reference of an example; `sacrebleu_lowercase`: the same in lower case.
+
     `unifiedskg` (Xie et al. 2022, metrics/dart): sacrebleu's 13a tokens, cased, exponential smoothing, stripped
     texts, every reference of an example; a missing one is None and does not count.
 
-    `official` (Nan et al. 2021, Yale-LILY/dart, multi-bleu.perl): `official_text` tokens in lower case, no
+    `dart_official` (Nan et al. 2021, Yale-LILY/dart, multi-bleu.perl): `official_text` tokens in lower case, no
     smoothing, the first three references; a missing one is an empty line, which counts as a reference of
     length 0 and so lets short predictions pay less brevity penalty.
 
-        >>> round(bleu(["The Wrestlers is a pub."], [["The Wrestlers is a pub."]], convention="official").value, 6)
+        >>> round(bleu(["The Wrestlers is a pub."], [["The Wrestlers is a pub."]], convention="dart_official").value, 6)
         100.0
 
     Args:
       predictions: one text per example; an empty one is allowed.
       references: for each example its texts, at least one.
-      convention: `unifiedskg` or `official`.
+      convention: one of the above.
 
     Raises:
-      ValueError: no predictions, another number of references, an example without one, an unknown convention.
+      ValueError: see `check_corpus`; an unknown convention.
     """
     if convention not in _CONVENTIONS:
         raise ValueError(f"convention = {convention!r} is not a BLEU convention: {', '.join(_CONVENTIONS)}")
-    if len(predictions) != len(references) or not predictions:
-        raise ValueError(f"{len(predictions)} predictions, {len(references)} lists of references: give one of each")
-    for index, texts in enumerate(references):
-        if isinstance(texts, str) or not texts:
-            raise ValueError(f"example {index} needs a list of at least one reference text, not {texts!r}")
+    check_corpus(predictions, references)
     return _CONVENTIONS[convention](predictions, references)
 
 
@@ -80,25 +82,35 @@ def official_text(text: str) -> str:
     return " ".join(re.sub(r"(\W)", r" \1 ", text).split()).lower()
 
 
-def _unifiedskg(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+def _13a(
+    predictions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    name: str,
+    strip: bool = False,
+    lowercase: bool = False,
+) -> Score:
+    prepare: Callable[[str], str] = str.strip if strip else str
     width = max(len(texts) for texts in references)
-    streams = [[texts[n].strip() if n < len(texts) else None for texts in references] for n in range(width)]
-    metric = BLEU(tokenize="13a", smooth_method="exp", force=True)
-    return _score(metric, [text.strip() for text in predictions], streams, "convention:unifiedskg")
+    streams = [[prepare(texts[n]) if n < len(texts) else None for texts in references] for n in range(width)]
+    metric = BLEU(tokenize="13a", smooth_method="exp", lowercase=lowercase, force=True)
+    return _score(metric, [prepare(text) for text in predictions], streams, f"convention:{name}")
 
 
-def _official(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
+def _dart_official(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
     streams = [
         [official_text(texts[n]) if n < len(texts) else "" for texts in references] for n in range(OFFICIAL_REFERENCES)
     ]
     metric = BLEU(tokenize="none", smooth_method="none", force=True)
-    label = f"convention:official|refs:first{OFFICIAL_REFERENCES}|text:split-at-nonword,lower"
+    label = f"convention:dart_official|refs:first{OFFICIAL_REFERENCES}|text:split-at-nonword,lower"
     return _score(metric, [official_text(text) for text in predictions], streams, label)
 
 
 _CONVENTIONS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], Score]] = {
-    "unifiedskg": _unifiedskg,
-    "official": _official,
+    "sacrebleu": functools.partial(_13a, name="sacrebleu"),
+    "sacrebleu_lowercase": functools.partial(_13a, name="sacrebleu_lowercase", lowercase=True),
+    "unifiedskg": functools.partial(_13a, name="unifiedskg", strip=True),
+    "dart_official": _dart_official,
 }
 
 

@@ -66,7 +66,7 @@ def is_sliding(hf: HfConfig, default: Sequence[str]) -> list[bool]:
 
 
 def hf_weights(config: DecoderConfig) -> list[Weight]:
-    """Hugging Face's names. Rows whose place a configuration lacks (biases, head norms, an untied head) are passed over."""
+    """Hugging Face's names. Rows whose place a config lacks (biases, head norms, an untied head) are passed over."""
     layer = "model.layers.{layer}."
     table = [
         Weight("embedding", "model.embed_tokens.weight"),

@@ -145,7 +145,10 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
 def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh | None) -> FrozenLM:
     settings = path / "config.json"
     hf = HfConfig(read_json(settings), str(settings))
-    family = _family(HF_FAMILIES, hf.get("model_type"), f"{settings}: model_type")
+    try:
+        family = _family(HF_FAMILIES, hf.get("model_type"), f"{settings}: model_type")
+    except InputError as error:
+        raise InputError(f"{error}. A new family would have to understand: {', '.join(hf.unused())}") from None
     config = family.config_from_hf(hf)
     hf.check_all_understood()
     tokenizer = tokenizers.from_folder(path)

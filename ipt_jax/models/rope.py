@@ -156,10 +156,11 @@ def _factor(scaling: Mapping[str, float], max_positions: int) -> float:
 
 def _llama3(series: np.ndarray, scaling: Mapping[str, float], max_positions: int) -> np.ndarray:
     """Slow frequencies are divided by the factor, quick ones kept, those between interpolated (Llama 3.1)."""
-    turns = scaling.get("original_max_position_embeddings", max_positions) * series / (2 * math.pi)
+    wavelengths = np.float32(2 * math.pi) / series
+    turns = np.float32(scaling.get("original_max_position_embeddings", max_positions)) / wavelengths
     low, high = scaling["low_freq_factor"], scaling["high_freq_factor"]
     kept = np.clip((turns - low) / (high - low), 0.0, 1.0)
-    return series * (kept + (1 - kept) / scaling["factor"])
+    return (1 - kept) * series / scaling["factor"] + kept * series
 
 
 def _yarn(series: np.ndarray, rotary: Rotary, scaling: Mapping[str, float]) -> np.ndarray:

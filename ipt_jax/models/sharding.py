@@ -36,4 +36,3 @@ def sharding(config: DecoderConfig, mesh: Mesh, place: str, shape: tuple[int, ..
         if divisible:
             axes[divisible[0]] = "model"
     return NamedSharding(mesh, PartitionSpec(*axes))
-

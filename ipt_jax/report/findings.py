@@ -36,6 +36,7 @@ def findings(setting: Setting) -> list[Finding]:
     methods = setting.methods
     baselines = [m for m in methods if not m.prompt_tokens and m.demonstrations == 1 and m.retriever == "random"]
     contenders = [m for m in methods if m.prompt_tokens or m.retriever not in (None, "random")]
+    contenders = [m for m in contenders if not _least_similar(m)]
     pairs = [(contender, baseline) for baseline in baselines for contender in contenders]
     trained = [m for m in methods if m.prompt_tokens and m.runs[0].trained]
     pairs += [
@@ -45,6 +46,11 @@ def findings(setting: Setting) -> list[Finding]:
         if ipt.demonstrations and not pt.demonstrations and ipt.prompt_tokens == pt.prompt_tokens
     ]
     return [_compare(setting, contender, baseline) for contender, baseline in pairs]
+
+
+def _least_similar(method: Method) -> bool:
+    """Whether its demonstrations are the farthest: a control, of which nobody claims that it wins."""
+    return method.runs[0].result.get("layout", {}).get("selection") == "farthest"
 
 
 def _compare(setting: Setting, contender: Method, baseline: Method) -> Finding:

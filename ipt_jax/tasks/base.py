@@ -8,7 +8,7 @@ import heapq
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "dev", "test")
 
 _ROWS_PER_BATCH = 1_000
+_TABLE_VERSION = 2  # Counts the changes of the table's columns.
 _LIMIT_SEED = 20230222  # Never a run's seed: all runs of an experiment see one subset. (The paper's date.)
 
 
@@ -30,26 +31,50 @@ class Example:
 
     Attributes:
       id: unique in its split and stable between runs, such as `train:225:0` (entry 225, text 0).
-      input: the linearised source, without any template around it.
+      input: the linearised source, without any template around it: UnifiedSKG's text and its structure (the table, the
+        schema, the triples), with a blank where UnifiedSKG's own template puts "; structured knowledge:".
       target: the text a model is trained to write; a demonstration shows it too.
       references: every text that the metric accepts; at least one.
+      details: JSON values that the metric needs besides the references, such as ToTTo's table or Spider's
+        `db_id`; an Arrow table holds them as JSON text.
     """
 
     id: str
     input: str
     target: str
     references: tuple[str, ...]
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict, hash=False)
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Example:
+        """The example that a row of `load_split`'s table holds."""
+        details = json.loads(row["details"])
+        return cls(row["id"], row["input"], row["target"], tuple(row["references"]), details)
+
+    def to_row(self) -> dict[str, Any]:
+        """The row of `load_split`'s table that holds the example."""
+        details = json.dumps(self.details, separators=(",", ":"))
+        return {**{name: getattr(self, name) for name in ("id", "input", "target", "references")}, "details": details}
 
 
 class Task(Protocol):
     """What one file in `tasks/` provides; see `tasks/dart.py` for the pattern.
 
+    The constructor is `TaskClass(data_dir, *, switch=default, …)`: the folder of the released files, then the
+    task's own switches as keyword-only arguments of type bool, int, float or str (`config.task.options`).
+
     Attributes:
       name: the value of `config.task.name`.
       title: how people call it in a table.
       metric: the key of `score(...)` that is the headline, such as `bleu_unifiedskg`.
-      example_metric: what `score_example` computes, such as `sentence_bleu`.
+      example_metric: the key of `score_example(...)` that stands in predictions.jsonl, such as `sentence_bleu`.
       reader_version: counts the changes of `read`; a new number makes cached splits be read again.
+      options: the switches' values, all of them; `{}` where the task has none.
+
+    A task may have two attributes more:
+      splits: those that can be read, where that is not all of `SPLITS`; see `splits_of`.
+      groups: the key of `Example.details` that tells where an example comes from, such as a table or a database;
+        the report of `tasks/overlap.py` counts what train and the evaluated split share.
     """
 
     name: str
@@ -57,6 +82,7 @@ class Task(Protocol):
     metric: str
     example_metric: str
     reader_version: int
+    options: Mapping[str, Any]
 
     def files(self, split: str) -> Sequence[Path]:
         """The files that the split is read from. Raises InputError that says where to get them."""
@@ -64,11 +90,26 @@ class Task(Protocol):
     def read(self, split: str) -> Iterator[Example]:
         """Streams the split's examples in file order. Raises InputError with file and line."""
 
-    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-        """Every metric of the task over a corpus: name → value (0 to 100), and `signatures`."""
+    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
+        """Every metric of the task over a corpus: name → value (0 to 100), and `signatures` naming conventions.
 
-    def score_example(self, prediction: str, references: Sequence[str]) -> float | None:
-        """The metric of one example, where the task has one that makes sense for a single text."""
+        Nested dicts hold the same for subsets, such as a hardness.
+        """
+
+    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
+        """The metrics that make sense for a single text: name → value (0 to 100)."""
+
+
+def check_split(split: str) -> str:
+    """The split's name. Raises InputError where it is not one."""
+    if split not in SPLITS:
+        raise InputError(f"split = {split!r} is not one of {', '.join(SPLITS)}")
+    return split
+
+
+def splits_of(task: Task) -> tuple[str, ...]:
+    """The splits that the task can read: some releases keep the targets of their test split."""
+    return tuple(getattr(task, "splits", SPLITS))
 
 
 def data_hash(task: Task, splits: str | Sequence[str]) -> str:
@@ -85,11 +126,14 @@ def data_hash(task: Task, splits: str | Sequence[str]) -> str:
 def load_split(
     task: Task, split: str, *, limit: int | None = None, cache_dir: str | os.PathLike[str]
 ) -> datasets.Dataset:
-    """A split as a memory-mapped Arrow table with the columns id, input, target and references (list of str).
+    """A split as a memory-mapped Arrow table with the columns id, input, target, references and details.
+
+    A row is what `Example.to_row` makes; `Example.from_row` reads it back. References are a list of texts, details
+    a JSON text.
 
     The first call reads the released files and writes `<cache_dir>/<task>-<split>-<key>/`; later ones map that
-    folder. The key is a hash of the files' content, the task's name and its reader version, so a changed file
-    or reader never meets an old table. Nothing is written elsewhere and nothing is fetched.
+    folder. The key is a hash of the files' content, the task's name, options and reader version, so a changed
+    file, option or reader never meets an old table. Nothing is written elsewhere and nothing is fetched.
 
     Args:
       limit: keep only so many examples. They are drawn with a fixed seed that has nothing to do with a run's,
@@ -105,7 +149,8 @@ def load_split(
     if limit is not None and limit < 1:
         raise InputError(f"limit = {limit} keeps no example of split {split!r}; use a number from 1, or None for all")
     content = data_hash(task, split)
-    key = hashlib.sha256(json.dumps([task.name, task.reader_version, split, content]).encode()).hexdigest()[:16]
+    identity = [_TABLE_VERSION, task.name, task.reader_version, dict(task.options), split, content]
+    key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(cache_dir) / f"{task.name}-{split}-{key}"
     if not folder.is_dir():
         _write_split(task, split, folder, content)
@@ -135,6 +180,7 @@ def _write_split(task: Task, split: str, folder: Path, content: str) -> None:
             "input": pyarrow.string(),
             "target": pyarrow.string(),
             "references": pyarrow.list_(pyarrow.string()),
+            "details": pyarrow.string(),
         }
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -156,6 +202,7 @@ def _write_split(task: Task, split: str, folder: Path, content: str) -> None:
             "examples": count,
             "content_sha256": content,
             "reader_version": task.reader_version,
+            "options": dict(task.options),
         }
         (partial / "info.json").write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
         try:
@@ -169,7 +216,7 @@ def _write_split(task: Task, split: str, folder: Path, content: str) -> None:
 def _batches(examples: Iterator[Example]) -> Iterator[list[dict[str, Any]]]:
     batch = []
     for example in examples:
-        batch.append(dataclasses.asdict(example))
+        batch.append(example.to_row())
         if len(batch) == _ROWS_PER_BATCH:
             yield batch
             batch = []

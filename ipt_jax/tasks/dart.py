@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.bleu import bleu, sentence_bleu
-from ipt_jax.tasks.base import SPLITS, Example
-from ipt_jax.tasks.reading import read_json_list
+from ipt_jax.metrics.generation import example_scores, generation_scores
+from ipt_jax.tasks.base import SPLITS, Example, check_split
+from ipt_jax.tasks.reading import find_file, read_json_list
+
+# The names of the scores, and their conventions.
+BLEUS = {"bleu_unifiedskg": "unifiedskg", "bleu_official": "dart_official"}
 
 FILE_NAMES = {split: f"dart-v1.1.1-full-{split}.json" for split in SPLITS}
 
@@ -33,6 +36,7 @@ class Dart:
     metric = "bleu_unifiedskg"
     example_metric = "sentence_bleu"
     reader_version = 1
+    options: Mapping[str, Any] = {}
 
     def __init__(self, data_dir: str | os.PathLike[str] | None):
         self._data_dir = data_dir
@@ -65,23 +69,11 @@ class Dart:
                 path, split, f"{entries:,}", f"{texts:,}", expected,
             )  # fmt: skip
 
-    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-        return score(predictions, references)
+    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
+        return generation_scores(predictions, [example.references for example in examples], BLEUS)
 
-    def score_example(self, prediction: str, references: Sequence[str]) -> float:
-        return sentence_bleu(prediction, references)
-
-
-def check_split(split: str) -> str:
-    """The split's name. Raises InputError where it is not one."""
-    if split not in SPLITS:
-        raise InputError(f"split = {split!r} is not one of {', '.join(SPLITS)}")
-    return split
-
-
-def find_file(folder: Path, name: str) -> Path | None:
-    """`folder/name`, else `folder/name.gz`, else None."""
-    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
+        return example_scores(prediction, example.references)
 
 
 def linearise(triples: Sequence[Sequence[str]]) -> str:
@@ -118,16 +110,6 @@ def read_dart(path: Path, split: str) -> Iterator[tuple[int, Example]]:
                 yield entry, Example(f"train:{entry}:{index}", source, text, (text,))
         else:
             yield entry, Example(f"{split}:{entry}", source, references[0], references)
-
-
-def score(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-    """Both BLEU conventions: `{"bleu_unifiedskg": …, "bleu_official": …, "signatures": {name: signature}}`."""
-    scores = {
-        f"bleu_{convention}": bleu(predictions, references, convention=convention)
-        for convention in ("unifiedskg", "official")
-    }
-    values = {name: score.value for name, score in scores.items()}
-    return {**values, "signatures": {name: score.signature for name, score in scores.items()}}
 
 
 def _is_triples(value: Any) -> bool:

@@ -84,12 +84,12 @@ class Logic2Text:
 
 
 def linearise(logic_form: str, caption: str, headers: Sequence[str]) -> str:
-    """UnifiedSKG's text of a logical form and the table that it is about.
+    """UnifiedSKG's text of a logical form, and its text of the table that the form is about.
 
     >>> linearise("eq { count { all_rows } ; 2 } = true", "2009 league", ["nation", "won"])
-    'eq { count { all_rows } ; 2 } = true ; structured knowledge: Caption: 2009 league | nation, won'
+    'eq { count { all_rows } ; 2 } = true Caption: 2009 league | nation, won'
     """
-    return f"{logic_form} ; structured knowledge: Caption: {caption} | {', '.join(headers)}"
+    return f"{logic_form} Caption: {caption} | {', '.join(headers)}"
 
 
 def read_logic2text(path: Path, split: str, *, caption: bool) -> Iterator[Example]:

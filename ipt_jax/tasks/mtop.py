@@ -58,7 +58,7 @@ class Mtop:
 
     def __init__(self, data_dir: str | os.PathLike[str] | None, *, intent_list: bool = False):
         self._data_dir = data_dir
-        self._knowledge = f" ; structured knowledge: {INTENT_LIST}" if intent_list else ""
+        self._knowledge = f" {INTENT_LIST}" if intent_list else ""
         self.options: Mapping[str, Any] = {"intent_list": intent_list}
 
     def files(self, split: str) -> tuple[Path, ...]:

@@ -1,4 +1,4 @@
-"""Reads released files as they are on disk: streams a JSON list, plain or gzipped, and hashes its content."""
+"""Reads released files as they are on disk: streams JSON lists and JSON Lines, plain or gzipped, and hashes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,12 +17,17 @@ from ipt_jax.errors import InputError
 
 _CHUNK = 1 << 20  # bytes, or characters of text
 _NOT_SPACE = re.compile(r"\S")
-_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
+_DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error)
 
 
 def _open(path: Path) -> BinaryIO:
     """The decompressed bytes of a `.gz` file, or the bytes of any other."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """`folder/name`, else `folder/name.gz`, else None."""
+    return next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
 
 
 def content_sha256(path: Path) -> str:
@@ -71,6 +77,50 @@ def read_json_list(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             break
     if text.next_character():
         raise text.error("there is more text after the list's closing ']'")
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Streams the lines of a UTF-8 text, plain or gzipped, without their ends; only `\\n` and `\\r\\n` end a line.
+
+    Yields:
+      The line's number (from 1) and its text.
+
+    Raises:
+      InputError: with file and line, where the text is damaged or not UTF-8.
+    """
+    number = 0
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, start=1):
+                yield number, line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}:{number}: not UTF-8 text ({error.reason}); save the file as UTF-8") from error
+    except _DAMAGED as error:
+        raise InputError(f"{path}:{number + 1}: the file is damaged or incomplete ({error}); fetch it again") from error
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Streams a file that holds a JSON object on each line; empty lines are passed over.
+
+    Args:
+      path: a UTF-8 file, plain or gzipped (`.gz`).
+
+    Yields:
+      The line (from 1) of a record, and the record.
+
+    Raises:
+      InputError: with file and line, where a line is not a JSON object.
+    """
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: not valid JSON: {error.msg} (column {error.colno})") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{path}:{number}: each line should be a JSON object '{{…}}'")
+        yield number, record
 
 
 class _Window:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.bleu import sentence_bleu
+from ipt_jax.metrics.generation import example_scores, generation_scores
 from ipt_jax.tasks import dart
-from ipt_jax.tasks.base import Example
+from ipt_jax.tasks.base import Example, check_split
+from ipt_jax.tasks.reading import find_file
 
 SAMPLE_DATA = Path(__file__).parent / "sample_data"
 
@@ -23,13 +24,14 @@ class Sample:
     metric = "bleu_unifiedskg"
     example_metric = "sentence_bleu"
     reader_version = 1
+    options: Mapping[str, Any] = {}
 
     def __init__(self, data_dir: str | os.PathLike[str] | None = None):
         self._folder = Path(data_dir) if data_dir else SAMPLE_DATA
 
     def files(self, split: str) -> tuple[Path, ...]:
-        name = f"{dart.check_split(split)}.json"
-        path = dart.find_file(self._folder, name)
+        name = f"{check_split(split)}.json"
+        path = find_file(self._folder, name)
         if path is None:
             raise InputError(
                 f"{name}.gz of the synthetic sample is not in {str(self._folder)!r}: unset config.task.data_dir to use "
@@ -41,8 +43,8 @@ class Sample:
         (path,) = self.files(split)
         return (example for _, example in dart.read_dart(path, split))
 
-    def score(self, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Any]:
-        return dart.score(predictions, references)
+    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
+        return generation_scores(predictions, [example.references for example in examples], dart.BLEUS)
 
-    def score_example(self, prediction: str, references: Sequence[str]) -> float:
-        return sentence_bleu(prediction, references)
+    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
+        return example_scores(prediction, example.references)

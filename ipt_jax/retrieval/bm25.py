@@ -1,0 +1,138 @@
+"""Exact neighbours by BM25: term scores of `bm25s`, summed by blocked sparse products."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.sparse
+from tqdm import tqdm
+
+from ipt_jax.errors import InputError
+from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
+from ipt_jax.retrieval.top_k import round_up, top_k
+
+METHODS = ("lucene", "robertson", "atire")
+METHOD, K1, B = "lucene", 1.5, 0.75
+KEY = f"bm25:{METHOD}:k1={K1}:b={B}"  # what a search with these defaults is kept under
+_WORD = re.compile(r"\w+")
+_SCORES_PER_BLOCK = 2**21  # 8 MiB of dense scores for each thread: more leaves the cores' caches and is slower
+
+
+def bm25_neighbours(
+    queries: Pool,
+    pool: Pool,
+    k: int,
+    *,
+    method: str = METHOD,
+    k1: float = K1,
+    b: float = B,
+    selection: str = "nearest",
+    exclude_duplicates: bool = True,
+) -> Neighbours:
+    """The k entries with the highest (or, `selection="farthest"`, lowest) BM25 score for the query's input.
+
+    The score of an entry is a sum over the words of the query, a repeated word as often as it occurs there.
+    Document frequencies and the average length are those of the whole pool, its repeated inputs and the
+    query itself included. Entries without a common word score 0; with `farthest` these are most of a pool,
+    so the first of them, in the order of the pool, are shown to many queries.
+
+    Args:
+      method: the formula, as named by Kamphuis et al. 2020 and in `bm25s`: 'lucene' (accurate, its idf is never
+        negative), 'robertson' (rank_bm25's BM25Okapi with epsilon=0, divided by k1 + 1) or 'atire'.
+      k1: saturation of a word's frequency.
+      b: normalisation by length. Both defaults are those of `bm25s` and rank_bm25.
+
+    Raises:
+      InputError: an unknown method, or the pool has fewer than k entries that some query may be shown.
+    """
+    if method not in METHODS:
+        raise InputError(f"method={method!r} of BM25 is unknown; choose one of {', '.join(METHODS)}")
+    search = functools.partial(_search, {"method": method, "k1": k1, "b": b}, selection == "farthest")
+    return choose(queries, pool, k, search, selection=selection, exclude_duplicates=exclude_duplicates)
+
+
+def words(text: str) -> list[str]:
+    r"""Runs of letters, digits and underscores (`\w+` of Unicode), lower-cased; no stop words, no stemming.
+
+    >>> words("Loch Fyne : priceRange : £20-25 | x_1")
+    ['loch', 'fyne', 'pricerange', '20', '25', 'x_1']
+    """
+    return _WORD.findall(text.lower())
+
+
+def _search(
+    formula: dict[str, str | float], farthest: bool, asked: list[str], distinct: Distinct, wanted: int
+) -> tuple[np.ndarray, np.ndarray]:
+    vocabulary, scores = _index(distinct, formula)
+    counts = _counts([words(text) for text in asked], vocabulary)
+    size = len(distinct.texts)
+    rows = min(max(1, _SCORES_PER_BLOCK // scores.shape[1]), len(asked))
+    similarities = np.empty((len(asked), wanted), np.float32)
+    places = np.empty((len(asked), wanted), np.int64)
+
+    def fill(start: int) -> int:
+        block = slice(start, start + rows)
+        dense = (counts[block] @ scores).toarray()
+        count = len(dense)
+        if count < rows:  # the last block gets the shape of the others, so that one program serves all
+            dense = np.concatenate([dense, np.zeros((rows - count, scores.shape[1]), np.float32)])
+        values, found = _largest(dense, size, k=wanted, farthest=farthest)
+        similarities[block], places[block] = values[:count], found[:count]
+        return count
+
+    threads = len(os.sched_getaffinity(0))
+    with (
+        ThreadPoolExecutor(threads) as executor,
+        tqdm(total=len(asked), desc=f"BM25 over {size:,} inputs", unit="input") as progress,
+    ):
+        for count in executor.map(fill, range(0, len(asked), rows)):
+            progress.update(count)
+    return similarities, places
+
+
+def _index(distinct: Distinct, formula: dict[str, str | float]) -> tuple[dict[str, int], scipy.sparse.csr_matrix]:
+    """Each word's row, and f32[words, distinct inputs rounded up]: the score of a word in an input."""
+    import bm25s  # Slow to import, and of use here alone.
+
+    logging.getLogger("bm25s").setLevel(logging.WARNING)  # its import sets DEBUG
+    # Words are numbered as they first occur, so that sums have one order and results repeat to the last bit.
+    vocabulary: dict[str, int] = {}
+    documents = [[vocabulary.setdefault(word, len(vocabulary)) for word in words(text)] for text in distinct.texts]
+    columns = round_up(len(documents))
+    if not vocabulary:
+        return vocabulary, scipy.sparse.csr_matrix((1, columns), dtype=np.float32)
+    # bm25s's arrays are the matrix [entries, words] by columns, which is [words, entries] by rows.
+    index = bm25s.BM25(backend="numpy", **formula)
+    index.index(([documents[i] for i in distinct.group], vocabulary), create_empty_token=False, show_progress=False)
+    stored = (index.scores["data"], index.scores["indices"], index.scores["indptr"])
+    entries = scipy.sparse.csc_matrix(stored, shape=(len(distinct.group), len(vocabulary)))
+    first_of_each = entries.tocsr()[distinct.places(1)[:, 0]]
+    first_of_each.resize(columns, len(vocabulary))
+    return vocabulary, first_of_each.T.tocsr()
+
+
+def _counts(texts: Sequence[list[str]], vocabulary: dict[str, int]) -> scipy.sparse.csr_matrix:
+    """f32[texts, words]: how often each word of the vocabulary occurs."""
+    rows = [[vocabulary[word] for word in text if word in vocabulary] for text in texts]
+    ends = np.cumsum([0, *map(len, rows)])
+    places = np.fromiter((place for row in rows for place in row), np.int32, ends[-1])
+    shape = (len(rows), max(1, len(vocabulary)))
+    counts = scipy.sparse.csr_matrix((np.ones(len(places), np.float32), places, ends), shape=shape)
+    counts.sum_duplicates()
+    return counts
+
+
+@functools.partial(jax.jit, static_argnames=("k", "farthest"))
+def _largest(scores: jax.Array, size: int, *, k: int, farthest: bool) -> tuple[jax.Array, jax.Array]:
+    """The k largest (or smallest) of the first `size` columns."""
+    real = jnp.arange(scores.shape[1])[None, :] < size
+    values, places = top_k(jnp.where(real, -scores if farthest else scores, -jnp.inf), k)
+    return -values if farthest else values, places

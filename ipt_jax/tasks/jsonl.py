@@ -1,0 +1,80 @@
+"""A user's own task without code: JSON Lines files of inputs and references in `config.task.data_dir`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ipt_jax.errors import InputError
+from ipt_jax.metrics.generation import example_scores, generation_scores
+from ipt_jax.tasks.base import SPLITS, Example, check_split
+from ipt_jax.tasks.reading import find_file, read_json_lines
+
+FILE_NAMES = {split: f"{split}.jsonl" for split in SPLITS}
+_BLEUS = {"bleu": "sacrebleu", "bleu_lowercase": "sacrebleu_lowercase"}
+_ROW = '{"input": text, "references": [text, …]} or {"input": text, "target": text}'
+
+
+class JsonLines:
+    """`{train,dev,test}.jsonl`, plain or `.gz`, a row per example.
+
+    A row is `{"input", "references"}` or `{"input", "target"}`. With references alone the first is the target; with
+    a target alone it is the only reference; with both each is what it says. An `id` (a text or a whole number,
+    unique in its file) is optional: without it the first row of test.jsonl is `test:0`. Other keys are left alone.
+    """
+
+    name = "jsonl"
+    title = "JSON Lines"
+    metric = "bleu"
+    example_metric = "sentence_bleu"
+    reader_version = 1
+    options: Mapping[str, Any] = {}
+
+    def __init__(self, data_dir: str | os.PathLike[str] | None):
+        self._data_dir = data_dir
+
+    def files(self, split: str) -> tuple[Path, ...]:
+        name = FILE_NAMES[check_split(split)]
+        if self._data_dir and (path := find_file(Path(self._data_dir), name)):
+            return (path,)
+        place = f"not in {str(self._data_dir)!r}" if self._data_dir else "config.task.data_dir is unset"
+        raise InputError(
+            f"{name} (or .jsonl.gz) of task 'jsonl': {place}; write your data as {', '.join(FILE_NAMES.values())} with "
+            f"a row {_ROW} per line and set config.task.data_dir (in a command: --data_dir) to their folder"
+        )
+
+    def read(self, split: str) -> Iterator[Example]:
+        (path,) = self.files(split)
+        lines: dict[str, int] = {}
+        for index, (line, row) in enumerate(read_json_lines(path)):
+            example = _example(row, f"{split}:{index}", f"{path}:{line}")
+            first = lines.setdefault(example.id, line)
+            if first != line:
+                raise InputError(f"{path}:{line}: id {example.id!r} is on line {first} already; ids must be unique")
+            yield example
+
+    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
+        return generation_scores(predictions, [example.references for example in examples], _BLEUS)
+
+    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
+        return example_scores(prediction, example.references)
+
+
+def _example(row: Mapping[str, Any], default_id: str, place: str) -> Example:
+    source, target, references, id = (row.get(key) for key in ("input", "target", "references", "id"))
+    if not isinstance(source, str):
+        raise InputError(f"{place}: 'input'={source!r} should be a text: {_ROW}")
+    if target is None and references is None:
+        raise InputError(f"{place}: neither 'references' nor 'target': {_ROW}")
+    if target is not None and not isinstance(target, str):
+        raise InputError(f"{place}: 'target'={target!r} should be a text: {_ROW}")
+    references = [target] if references is None else references
+    if not isinstance(references, list) or not references or not all(isinstance(text, str) for text in references):
+        raise InputError(f"{place}: 'references'={references!r} should be a list of at least one text: {_ROW}")
+    if id is not None and (not isinstance(id, str | int) or isinstance(id, bool)):
+        raise InputError(f"{place}: 'id'={id!r} should be a text or a whole number")
+    return Example(
+        default_id if id is None else str(id), source, references[0] if target is None else target, tuple(references)
+    )

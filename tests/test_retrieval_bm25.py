@@ -1,0 +1,122 @@
+"""BM25 neighbours: the formula, the words, and the order of a full sort with what may not be shown left out."""
+
+import math
+from pathlib import Path
+from unittest import mock
+
+import bm25s
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from retrieval_oracle import cases, expected, pool_of
+
+from ipt_jax.errors import InputError
+from ipt_jax.retrieval import SELECTIONS, Pool, bm25, bm25_neighbours
+from ipt_jax.retrieval.bm25 import METHODS, words
+from ipt_jax.tasks.dart import Dart
+
+DART = Path(__file__).parents[2] / "shared" / "data" / "dart"
+
+# At most two different words: sums of two numbers do not depend on their order, so equal scores are equal bits.
+TEXTS = st.lists(st.sampled_from("abcde"), max_size=2, unique=True).map(" ".join)
+
+
+def matrix(queries, pool, **formula):
+    """All scores by bm25s's own summation, f32[queries, pool]."""
+    index = bm25s.BM25(**formula)
+    documents = [words(text) for text in pool.inputs]
+    if not any(documents):
+        return np.zeros((len(queries.ids), len(documents)), np.float32)
+    index.index(documents, show_progress=False)
+    nothing = np.zeros(len(documents), np.float32)
+    return np.stack([index.get_scores(words(text)) if words(text) else nothing for text in queries.inputs])
+
+
+@given(
+    cases(TEXTS), st.integers(1, 3), st.sampled_from(SELECTIONS), st.booleans(), st.sampled_from(METHODS), st.booleans()
+)
+def test_bm25_neighbours_are_those_of_a_full_sort(case, k, selection, exclude, method, one_by_one):
+    queries, pool = case
+    scores = matrix(queries, pool, method=method, k1=bm25.K1, b=bm25.B)
+    oracle = expected(queries, pool, scores, k, selection, exclude)
+    options = {"method": method, "selection": selection, "exclude_duplicates": exclude}
+    with mock.patch.object(bm25, "_SCORES_PER_BLOCK", 1 if one_by_one else 300):
+        if oracle is None:
+            with pytest.raises(InputError, match=rf"layout\.demonstrations={k}"):
+                bm25_neighbours(queries, pool, k, **options)
+            return
+        found = bm25_neighbours(queries, pool, k, **options)
+    indices, similarities, duplicates = oracle
+    assert found.indices.tolist() == indices.tolist()
+    np.testing.assert_allclose(found.similarities, similarities, rtol=1e-6)
+    assert found.duplicates_excluded == duplicates
+
+
+def test_a_score_is_lucenes_formula_over_the_whole_pool_repetitions_included():
+    texts = ["a a b", "b c", "c c c d", "b c", "d"]
+    query = ["a", "b", "b", "x"]
+    lengths, average = [len(text.split()) for text in texts], sum(len(text.split()) for text in texts) / len(texts)
+
+    def score(text, length):
+        total = 0.0
+        for word in query:
+            df, tf = sum(word in other.split() for other in texts), text.split().count(word)
+            idf = math.log(1 + (len(texts) - df + 0.5) / (df + 0.5))
+            total += idf * tf / (tf + 1.5 * (1 - 0.75 + 0.75 * length / average))
+        return total
+
+    by_hand = np.array([score(text, length) for text, length in zip(texts, lengths, strict=True)])
+    found = bm25_neighbours(Pool(["test:0"], [" ".join(query)]), pool_of(texts), 5)
+    assert found.indices[0].tolist() == np.argsort(-by_hand, kind="stable").tolist() == [0, 1, 3, 2, 4]
+    np.testing.assert_allclose(found.similarities[0], by_hand[found.indices[0]], rtol=1e-6)
+
+
+def test_words_are_lower_cased_runs_of_letters_digits_and_underscores_of_any_script():
+    assert words("CLUB_NAME : 5 | Éire-x, 東京!") == ["club_name", "5", "éire", "x", "東京"]
+    assert words(": | -") == []
+
+
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_texts_without_any_word_score_0_and_come_in_the_order_of_the_pool(selection):
+    pool = pool_of(["!", "?", "#", "?"])
+    found = bm25_neighbours(pool, pool, 2, selection=selection)
+    assert found.indices.tolist() == [[1, 2], [0, 2], [0, 1], [0, 2]]
+    assert not found.similarities.any()
+
+
+def test_an_input_with_more_duplicates_than_demonstrations_still_gets_others():
+    pool = pool_of(["a b"] * 60 + ["a c", "c d", "b"])
+    found = bm25_neighbours(pool, pool, 3)
+    assert sorted(found.indices[0].tolist()) == [60, 61, 62]
+    assert found.duplicates_excluded == 60 * 59
+
+
+def test_a_long_pool_in_many_blocks_gives_what_one_block_gives(monkeypatch):
+    random = np.random.default_rng(0)
+    pool = pool_of(" ".join(map(str, random.zipf(1.3, 6) % 500)) for _ in range(1500))
+    whole = bm25_neighbours(pool, pool, 3)
+    monkeypatch.setattr(bm25, "_SCORES_PER_BLOCK", 70 * 1500)
+    assert (bm25_neighbours(pool, pool, 3).indices == whole.indices).all()
+
+
+def test_an_unknown_method_is_an_error():
+    pool = pool_of(["a", "b"])
+    with pytest.raises(InputError, match="method='bm25l' of BM25 is unknown; choose one of lucene"):
+        bm25_neighbours(pool, pool, 1, method="bm25l")
+
+
+@pytest.mark.skipif(not DART.is_dir(), reason="the real DART is not beside the project")
+@pytest.mark.parametrize("selection", SELECTIONS)
+def test_on_all_of_darts_training_inputs_neighbours_are_those_of_a_full_sort(selection):
+    pool = Pool(*zip(*((example.id, example.input) for example in Dart(DART).read("train")), strict=True))
+    chosen = range(0, 62_659, 8_000)
+    queries = Pool([pool.ids[i] for i in chosen], [pool.inputs[i] for i in chosen])
+    scores = matrix(queries, pool, method="lucene", k1=1.5, b=0.75).astype(np.float64)
+    indices, similarities, duplicates = expected(queries, pool, scores, 3, selection, True)
+    found = bm25_neighbours(queries, pool, 3, selection=selection)
+    np.testing.assert_allclose(found.similarities, similarities, rtol=1e-5)
+    # Sums in another order differ in the last bit, so equals may stand in another order: their scores are right.
+    np.testing.assert_allclose(np.take_along_axis(scores, found.indices, axis=1), similarities, rtol=1e-5)
+    assert (found.indices == indices).mean() > 0.9
+    assert found.duplicates_excluded == duplicates

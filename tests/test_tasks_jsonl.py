@@ -1,0 +1,84 @@
+"""The JSON Lines task: rows, ids, mistakes, and that it needs no code."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ipt_jax.errors import InputError
+from ipt_jax.tasks.base import Example
+from ipt_jax.tasks.jsonl import JsonLines
+
+
+def write(folder, split, rows, packed=False):
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    path = folder / (f"{split}.jsonl" + (".gz" if packed else ""))
+    path.write_bytes(gzip.compress(data) if packed else data)
+
+
+def test_targets_and_references_stand_for_each_other(tmp_path):
+    rows = [
+        {"input": "a", "references": ["x", "y"]},
+        {"input": "b", "target": "z"},
+        {"input": "c", "target": "t", "references": ["x"], "id": "mine", "more": 3},
+        {"input": "d", "target": "t", "id": 17},
+    ]
+    write(tmp_path, "dev", rows, packed=True)
+
+    assert list(JsonLines(tmp_path).read("dev")) == [
+        Example("dev:0", "a", "x", ("x", "y")),
+        Example("dev:1", "b", "z", ("z",)),
+        Example("mine", "c", "t", ("x",)),
+        Example("17", "d", "t", ("t",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"target": "x"}, "'input'=None should be a text"),
+        ({"input": 3, "target": "x"}, "'input'=3"),
+        ({"input": "a"}, "neither 'references' nor 'target'"),
+        ({"input": "a", "target": 3}, "'target'=3"),
+        ({"input": "a", "references": []}, r"'references'=\[\] should be a list of at least one"),
+        ({"input": "a", "references": "x"}, "'references'='x'"),
+        ({"input": "a", "references": [None]}, r"'references'=\[None\]"),
+        ({"input": "a", "target": "x", "id": True}, "'id'=True"),
+        ({"input": "a", "target": "x", "id": "dev:0"}, "id 'dev:0' is on line 1 already"),
+    ],
+)
+def test_a_malformed_row_is_an_error_with_file_and_line(tmp_path, row, message):
+    write(tmp_path, "dev", [{"input": "a", "target": "b"}, row])
+    with pytest.raises(InputError, match=rf"dev\.jsonl:2: {message}"):
+        list(JsonLines(tmp_path).read("dev"))
+
+
+def test_missing_files_are_an_error_with_names_setting_and_form(tmp_path):
+    with pytest.raises(InputError, match=r"test\.jsonl .*: not in .*dev\.jsonl.*'?\{\"input\".*config\.task\.data_dir"):
+        JsonLines(tmp_path).files("test")
+    with pytest.raises(InputError, match=r"train\.jsonl .*config\.task\.data_dir is unset"):
+        JsonLines("").files("train")
+
+
+def test_the_score_command_takes_it_without_code(tmp_path):
+    write(tmp_path, "test", [{"input": "a", "references": ["one two three four", "x"]}, {"input": "b", "target": "Y"}])
+    (tmp_path / "p.txt").write_text("one two three four\ny\n")
+    command = [sys.executable, "-m", "ipt_jax.score", "--task=jsonl", f"--data_dir={tmp_path}"]
+    command += [f"--predictions={tmp_path / 'p.txt'}", f"--output={tmp_path / 'out.jsonl'}"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert summary["bleu_lowercase"] == pytest.approx(100) and summary["bleu"] < 100
+    assert summary["rouge_l"] == pytest.approx(100) and summary["chrf"] < 100
+    assert summary.keys() - {"task", "split", "examples", "signatures", "meteor"} == {
+        JsonLines.metric, "bleu_lowercase", "chrf", "rouge_l"
+    }  # fmt: skip
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == ["test:0", "test:1"]
+    assert rows[0]["scores"].keys() == {JsonLines.example_metric, "chrf", "rouge_l"}
