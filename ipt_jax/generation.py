@@ -1,4 +1,4 @@
-"""A list of work → generated rows, each as soon as it is finished: what to share, how many at once, what if too many."""
+"""A list of work → generated rows, each as soon as it is finished: what rows share, and how many go at once."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 # Rows to decode at once where memory would allow more. A step on two CPU cores is arithmetic from 32 rows on, and more
 # of them make nothing faster; an accelerator reads its weights for 256 rows in the time of one.
 _MOST_ON_CPU, _MOST = 32, 256
+# The share of free memory that the cache of shared prefixes may take.
+_PREFIXES = 0.25
 
 
 def check_lengths(
@@ -95,16 +97,18 @@ def generate(
     stops = jax.device_put(stops, None if devices is None else replicated(devices))
     keys = keys_of(search, range(len(work)) if ids is None else ids)
     share = 1 if devices is None else devices.shape["data"]
+    budget = device_budget() - 2 * bytes_on_device(params)  # stacked, and layer by layer
+    shared, places = share_prefix(decoder, params, prompts, work, _PREFIXES * budget)
+    rows = [(place, tokens) for place, (_, tokens) in zip(places, work, strict=True)]
     fitting = share * rows_that_fit(
         config,
         search,
         positions=prompt_rows + max(lengths),
         itemsize=jax.tree.leaves(params)[0].dtype.itemsize,
-        budget=device_budget() - 2 * bytes_on_device(params),  # stacked, and layer by layer
+        budget=budget - (0 if shared is prompts else bytes_on_device(shared)),
     )
     most = batch_size or share * (_MOST_ON_CPU if jax.default_backend() == "cpu" else _MOST)
     size, halved, waiting = min(most, fitting), False, list(range(len(work)))
-    shared = share_prefix(decoder, params, prompts, work)
     while waiting:
         # Past the positions no token is real, so cutting a width there loses nothing.
         chosen = plan([lengths[i] for i in waiting], size, config.max_positions - prompt_rows, share=share)
@@ -117,15 +121,15 @@ def generate(
                 stops,
                 strategy_of(search, len(ends)),
                 chosen,
-                [work[i] for i in waiting],
+                [rows[i] for i in waiting],
                 None if keys is None else keys[waiting],
                 devices,
             )
-            for rows, decoded in slots.decode():
+            for finished, decoded in slots.decode():
                 # What is generated goes on after the input: a space at its start is its own.
                 texts = decoding.finish(decoded, tokenizer.continuation, search.stop)
-                done.update(rows)
-                yield [(waiting[rows[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
+                done.update(finished)
+                yield [(waiting[finished[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
             return
         except jax.errors.JaxRuntimeError as error:
             if "RESOURCE_EXHAUSTED" not in str(error) or halved or size <= share:

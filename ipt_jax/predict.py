@@ -51,7 +51,9 @@ _SEARCH = {
     ),
 }
 _STOP = flags.DEFINE_multi_string("stop", ["\n"], "A text that ends a prediction.", flag_values=_FLAGS)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Rows decoded together.", lower_bound=1, flag_values=_FLAGS)
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 0, "Most rows decoded together; 0: by the memory of the device.", lower_bound=0, flag_values=_FLAGS
+)
 
 
 def main(argv: list[str]) -> None:

@@ -1,9 +1,11 @@
-"""What the rows of a work list have in common, soft prompt and first tokens, run once for each prompt."""
+"""What rows of a work list have in common, soft prompt and first tokens, run once for all of them."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,14 +16,23 @@ import numpy as np
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.soft_prompt import prepend
 
+Work = Sequence[tuple[int, Sequence[int]]]
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=("keys", "values"), meta_fields=("tokens", "prompt_rows"))
+# Positions that must be saved before it pays to run prefixes apart: that is one more program to compile.
+_WORTH = 4096
+# Prefixes that are run together.
+_AT_ONCE = 32
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=("keys", "values"), meta_fields=("tokens", "prompt_rows")
+)
 @dataclasses.dataclass(frozen=True)
 class Prefix:
-    """The cache of the first P + C positions of every row, for each of K prompts; stands in for the prompts.
+    """The cache of the first P + C positions of rows, for each of D different beginnings; stands in for the prompts.
 
     Attributes:
-      keys: [L, K, G, H, P + C]; values: [L, K, G, P + C, H].
+      keys: [L, D, G, H, P + C]; values: [L, D, G, P + C, H].
       tokens: C, how many of a row's own tokens it covers; every row has more.
       prompt_rows: P.
     """
@@ -31,59 +42,82 @@ class Prefix:
     tokens: int
     prompt_rows: int
 
-    def of_rows(self, prompt_index: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Keys [L, B, G, H, P + C] and values [L, B, G, P + C, H] of rows under the prompts i32[B]."""
-        return self.keys[:, prompt_index], self.values[:, prompt_index]
+    def of_rows(self, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys [L, B, G, H, P + C] and values [L, B, G, P + C, H] of rows with the beginnings i32[B]."""
+        return self.keys[:, index], self.values[:, index]
 
 
-def common_tokens(work: Sequence[tuple[int, Sequence[int]]], prompts: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many first tokens all rows under one prompt share, for the prompt whose rows share the fewest.
+def best_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tuple[int, int]:
+    """How many first tokens C to run apart so that most positions are saved, and how many beginnings D that makes.
 
-    At least one token of every row is left over: its hidden state chooses the first new token. A prompt without
-    rows does not count. Worked example, one prompt: rows (1, 7, 8, 9) and (1, 7, 5) share C = 2 tokens, (1, 7).
+    At least one token of every row is left over: its hidden state chooses the first new token. Worked example, one
+    prompt of 0 rows: (7, 8, 9, 1), (7, 8, 9, 2) and (5, 6, 4, 1) share nothing, but with C = 3 there are D = 2
+    beginnings for 3 rows, which saves one of 3 runs of 3 positions.
 
     Args:
       work: (index of the prompt, token ids) of each row, at least one.
-      prompts: K.
+      prompt_rows: P.
+      most: positions that all beginnings together may have.
 
-    Returns:
-      i32[K, C]: the shared tokens; zero for a prompt without rows.
+    >>> best_cut([(0, (7, 8, 9, 1)), (0, (7, 8, 9, 2)), (0, (5, 6, 4, 1))], 0)
+    (3, 2)
     """
-    ends: dict[int, tuple[Sequence[int], Sequence[int]]] = {}
-    shortest = min(len(tokens) for _, tokens in work)
-    for prompt, tokens in work:  # what the least and the greatest row share, all share
-        low, high = ends.get(prompt, (tokens, tokens))
-        ends[prompt] = (min(low, tokens), max(high, tokens))
-    shared = max(shortest - 1, 0)
-    for low, high in ends.values():
-        differing = (i for i, (a, b) in enumerate(zip(low, high, strict=False)) if a != b)
-        shared = min(shared, next(differing, shared))
-    tokens = np.zeros((prompts, shared), np.int32)
-    for prompt, (low, _) in ends.items():
-        tokens[prompt] = low[:shared]
-    return tokens
-
-
-# Positions that must be saved before it pays to run a prefix apart: that is one more program to compile.
-_WORTH = 4096
+    ordered = sorted((prompt, tuple(tokens)) for prompt, tokens in work)
+    # Of neighbours in this order, the tokens in common; -1 where not even the prompt is.
+    common = sorted(_common(a, b) if p == q else -1 for (p, a), (q, b) in itertools.pairwise(ordered))
+    best, saved = (0, len(work)), 0
+    for covered in range(min(len(tokens) for _, tokens in ordered)):
+        beginnings = 1 + int(np.searchsorted(common, covered))
+        positions = prompt_rows + covered
+        if beginnings * positions <= most and (len(work) - beginnings) * positions > saved:
+            best, saved = (covered, beginnings), (len(work) - beginnings) * positions
+    return best
 
 
 def share_prefix(
-    decoder: FrozenDecoder, params: Any, prompts: jax.Array, work: Sequence[tuple[int, Sequence[int]]]
-) -> jax.Array | Prefix:
-    """The prompts f32[K, P, E] themselves, or their prefix where running it once saves at least 4,096 positions.
+    decoder: FrozenDecoder, params: Any, prompts: jax.Array, work: Work, budget: float = math.inf
+) -> tuple[jax.Array | Prefix, list[int]]:
+    """Runs what rows begin with once for each different beginning, where that saves at least 4,096 positions.
 
-    A prefix of P + C positions is run once for each prompt instead of once for each row.
+    Soft prompts are shared by all rows under them; demonstrations by the rows that show the same ones.
+
+    Args:
+      prompts: f32[K, P, E].
+      work: (index of the prompt, token ids) of each row.
+      budget: bytes that the beginnings' cache may take.
+
+    Returns:
+      The prompts themselves or the prefixes, and the index of each row into them.
     """
-    tokens = common_tokens(work, len(prompts))
-    positions = prompts.shape[1] + tokens.shape[1]
-    if positions * (len(work) - len(prompts)) < _WORTH or min(len(row) for _, row in work) <= tokens.shape[1]:
-        return prompts
-    keys, values = _run(decoder, params, prompts, tokens)
-    return Prefix(keys, values, tokens.shape[1], prompts.shape[1])
+    config, prompt_rows = decoder.config, prompts.shape[1]
+    itemsize = jax.tree.leaves(params)[0].dtype.itemsize
+    bytes_each = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize
+    covered, count = best_cut(work, prompt_rows, budget / bytes_each)
+    if (len(work) - count) * (prompt_rows + covered) < _WORTH:
+        return prompts, [prompt for prompt, _ in work]
+    places: dict[tuple[int, tuple[int, ...]], int] = {}
+    index = [places.setdefault((prompt, tuple(tokens[:covered])), len(places)) for prompt, tokens in work]
+    beginnings = list(places)
+    size = min(count, _AT_ONCE)
+    parts = []
+    for start in range(0, count, size):
+        chosen = [beginnings[min(i, count - 1)] for i in range(start, start + size)]  # one shape: the last fills up
+        of_prompt = np.array([prompt for prompt, _ in chosen], np.int32)
+        tokens = np.array([tokens for _, tokens in chosen], np.int32).reshape(size, covered)
+        parts.append(_run(decoder, params, prompts, of_prompt, tokens))
+    keys, values = parts[0] if len(parts) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+    return Prefix(keys, values, covered, prompt_rows), index
 
 
 @functools.partial(jax.jit, static_argnames="decoder")
-def _run(decoder: FrozenDecoder, params: Any, prompts: jax.Array, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
-    embeddings = prepend(prompts, decoder.embed(params, tokens))
-    return decoder.prefill(params, embeddings, jnp.zeros(len(prompts), jnp.int32))[1]
+def _run(
+    decoder: FrozenDecoder, params: Any, prompts: jax.Array, prompt_index: jax.Array, tokens: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    embeddings = prepend(prompts[prompt_index], decoder.embed(params, tokens))
+    return decoder.prefill(params, embeddings, jnp.zeros(len(tokens), jnp.int32))[1]
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """The tokens that both begin with."""
+    differing = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(differing, min(len(a), len(b)))

@@ -14,6 +14,7 @@ import ml_collections
 
 from ipt_jax.errors import InputError
 from ipt_jax.initialisation import INITIALISATIONS, reads_examples
+from ipt_jax.models.attention import IMPLEMENTATIONS
 from ipt_jax.models.loading import DTYPES, resolve_dtype
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 from ipt_jax.optimizers import OPTIMIZERS, SCHEDULES
@@ -42,7 +43,6 @@ _USUAL = {
         "top_k": 50,
         "top_p": 1.0,
         "seed": 0,
-        "num_return_sequences": 1,
     },
 }
 _EXECUTION_CHOICES = {"population_axis": ("rows", "members"), "rematerialisation": ("auto", *REMATERIALISATIONS)}
@@ -112,6 +112,7 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     """
     plain = config.to_dict()
     settings = {section: plain[section] for section in SECTIONS}
+    settings["training"] = _with_floats(settings["training"])
     searches = {leaf: value for leaf, value in settings["training"].items() if isinstance(value, tuple)}
     base = {**settings, "training": _single(settings["training"])}
     for leaf, least in (("checkpoint_every", 1), ("log_every", 1), ("decode_batch_size", 0)):
@@ -197,9 +198,18 @@ def _single(training: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, tuple):
             _check_type(value, value[0], place)
             single[leaf] = value[0]
-        elif leaf in _FLOATS and isinstance(value, int):  # as ml_collections does in sections that take no tuples
-            single[leaf] = float(value)
     return single
+
+
+def _with_floats(training: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole number becomes the float that is meant, as ml_collections does in sections that take no tuples."""
+
+    def as_float(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(as_float, value))
+        return float(value) if type(value) is int else value
+
+    return {leaf: as_float(value) if leaf in _FLOATS else value for leaf, value in training.items()}
 
 
 def _without_usual(settings: dict[str, Any]) -> dict[str, Any]:
@@ -245,6 +255,7 @@ def _check(settings: Mapping[str, Any], place: str) -> None:
     need_one_of("training.optimizer", OPTIMIZERS)
     need_one_of("training.schedule", SCHEDULES)
     need_one_of("model.dtype", ("auto", *DTYPES))
+    need_one_of("model.attention", IMPLEMENTATIONS)
     need_one_of("task.split", SPLITS)
     minima = {
         "layout": {"prompt_tokens": 0, "demonstrations": 0},
@@ -270,7 +281,8 @@ def _check(settings: Mapping[str, Any], place: str) -> None:
         raise InputError(f"{place}config.decoding.{error}") from error
     prompt, training = settings["prompt"], settings["training"]
     for leaf in _FLOATS:
-        need(isinstance(training[leaf], int | float), f"training.{leaf}", "must be a number")
+        is_number = isinstance(training[leaf], int | float) and not isinstance(training[leaf], bool)
+        need(is_number, f"training.{leaf}", "must be a number")
     for leaf in ("learning_rate", "clip_norm"):
         need(training[leaf] > 0, f"training.{leaf}", "must be positive")
     need(0 <= training["momentum"] < 1, "training.momentum", "must be at least 0 and less than 1")

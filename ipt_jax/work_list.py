@@ -119,10 +119,13 @@ def rows_that_fit(config: DecoderConfig, search: Search, *, positions: int, item
     beams = max(search.num_beams, search.num_return_sequences if search.do_sample else 1)
     kept = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize  # of one position
     inner = config.mlp_dim * (2 if config.gated_mlp else 1) + 4 * config.hidden_dim
-    row = (
-        2 * positions * kept  # as prefill stacks it, and cut into layers
+    in_slot = (
+        2 * positions * kept  # as it lies, and while it is cut to a narrower room
         + _SEGMENTS * beams * search.max_new_tokens * kept
         + _LOGITS * 4 * beams * config.vocab_size
-        + _ACTIVATIONS * positions * inner * itemsize
     )
-    return max(1, budget // row)
+    entering = 2 * positions * kept + _ACTIVATIONS * positions * inner * itemsize  # stacked, and cut into layers
+    few = min(_ENTER_LEAST, budget // (in_slot + entering))  # all of them enter together
+    some = (budget - _ENTER_LEAST * entering) // in_slot  # four at a time
+    many = int(budget / (in_slot + entering / _ENTER_SHARE))
+    return max(1, few, min(some, many))

@@ -1,6 +1,6 @@
 """Invented working directories for the tests of the report; as a command it writes a demo report to look at.
 
-python tests/report_samples.py FOLDER
+python tests/report_samples.py FOLDER [search]
 """
 
 import math
@@ -54,6 +54,62 @@ def make_workdir(workdir: Path, *, examples: int = 100, methods=METHODS, title: 
         if prompt_tokens:
             append_rows(folder.metrics, _metrics(demonstrations, seed, rng))
         folder.finish(_result(folder.run_id, config, title, rows, rng))
+    return workdir
+
+
+FAILED, UNFINISHED = "failed", "unfinished"
+
+# Learning rate → for each seed the best dev loss, or what became of the run instead.
+LOSSES = {
+    1e-3: {0: 1.43, 1: 1.45},
+    3e-3: {0: 1.31, 1: 1.35},
+    1e-2: {0: 1.26, 1: 1.27},
+    3e-2: {0: 1.30, 1: 1.24},
+    1e-1: {0: 1.48, 1: FAILED},
+}
+
+
+def add_search(
+    workdir: Path,
+    losses: dict[float, dict[int, float | str | None]],
+    *,
+    demonstrations: int = 0,
+    examples: int = 40,
+    title: str = "Synthetic sample",
+) -> Path:
+    """Adds a run for each learning rate and seed, trained as one population. The scores rise with the rate."""
+    retriever = "dense" if demonstrations else None
+    data = [_example(random.Random(number), number) for number in range(examples)]
+    members = []
+    for place, (rate, seeds) in enumerate(losses.items()):
+        for seed, loss in seeds.items():
+            config = {
+                "task": {"name": "sample"},
+                "prompt": {"tokens": 20},
+                "retrieval": {"name": retriever, "demonstrations": demonstrations},
+                "training": {"steps": 150, "learning_rate": rate},
+                "seed": seed,
+            }
+            folder = RunFolder(workdir, run_id(config))
+            folder.path.mkdir(parents=True)
+            method = method_label(20, demonstrations, retriever, 150, None)
+            write_json(folder.run_json, {"name": f"{method} {rate}", "method": method, **config})
+            rng = random.Random(folder.run_id)
+            metrics = _metrics(demonstrations, seed, rng)
+            if loss != UNFINISHED:
+                members.append(folder.run_id)
+            append_rows(folder.metrics, metrics[:36] if isinstance(loss, str) else metrics)
+            if isinstance(loss, str):
+                continue
+            rows = [_prediction(each, demonstrations, retriever, 0.4 + 0.1 * place, rng) for each in data]
+            append_rows(folder.predictions, rows)
+            result = _result(folder.run_id, config, title, rows, rng)
+            result["training"] |= {"learning_rate": rate, "best_dev_loss": loss, "best_step": 124 - 25 * seed}
+            folder.finish(result)
+    if any(FAILED in seeds.values() for seeds in losses.values()):
+        home = workdir / "populations" / run_id({"members": members})
+        home.mkdir(parents=True)
+        write_json(home / "population.json", {"runs": members})
     return workdir
 
 
@@ -159,4 +215,8 @@ def _result(run: str, config: dict, title: str, rows: list[dict], rng: random.Ra
 if __name__ == "__main__":
     from ipt_jax.report import render
 
-    print(render([make_workdir(Path(sys.argv[1]))]))
+    made = make_workdir(Path(sys.argv[1]), methods=METHODS[:4] if "search" in sys.argv else METHODS)
+    if "search" in sys.argv:
+        add_search(made, LOSSES, examples=100)
+        add_search(made, {rate: {0: 1.3 - 4 * rate} for rate in LOSSES}, demonstrations=1, examples=100)
+    print(render([made]))

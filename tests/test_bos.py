@@ -1,7 +1,6 @@
 """A language model whose tokenizer puts a BOS and a space before a text: what it is given, and what it writes."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -30,10 +29,9 @@ def lm(tmp_path_factory):
 
 
 def test_predict_continues_an_input_after_its_bos(lm, tmp_path, monkeypatch):
-    given = {"model": "lm", "prompt": None, "input": tmp_path / "in.jsonl", "output": tmp_path / "out.jsonl"}
-    given |= {"dtype": "float32", "max_new_tokens": 4, "num_beams": 1, "length_penalty": 1.0, "stop": ["never"]}
-    for name, value in (given | {"batch_size": 2}).items():
-        monkeypatch.setattr(predict, f"_{name.upper()}", SimpleNamespace(value=value))
+    given = {"input": tmp_path / "in.jsonl", "output": tmp_path / "out.jsonl"}
+    flags = {"model": "lm", "dtype": "float32", "max_new_tokens": 4, "stop": "never", "batch_size": 2} | given
+    predict._FLAGS(["predict", *(f"--{name}={value}" for name, value in flags.items())])
     monkeypatch.setattr("ipt_jax.models.loading.load", lambda source, dtype: lm)
     append_rows(given["input"], [{"id": id, "input": text} for id, text in TEXTS.items()])
     predict.main([])

@@ -1,5 +1,7 @@
 """Attention by the library against attention written out, for every rule that a family has."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -44,6 +46,38 @@ def obvious(query, key, value, rule):
         weights = np.exp(scores - scores.max())
         out[b, t, n] = weights / weights.sum() @ value[b, first : t + 1, group]
     return out
+
+
+def test_cudnn_gets_even_lengths_wherever_it_would_have_to_differentiate_a_bias(rule, monkeypatch):
+    library = jax.nn.dot_product_attention
+
+    def stand_in(query, *args, bias, mask, implementation, **settings):
+        assert implementation == "cudnn"
+        assert query.shape[1] == (LENGTH if bias is None and mask is None else LENGTH + 1)
+        return library(query, *args, bias=bias, mask=mask, implementation="xla", **settings)
+
+    query, key, value = random_heads(0, 2, LENGTH, HEADS), *(random_heads(i, 2, LENGTH, GROUPS) for i in (1, 2))
+    monkeypatch.setattr(jax.nn, "dot_product_attention", stand_in)
+    ours = causal_attention(query, key, value, rule, implementation="cudnn")
+    np.testing.assert_allclose(ours, obvious(query, key, value, rule), rtol=0, atol=2e-6)
+
+
+@pytest.mark.skipif(jax.default_backend() != "gpu", reason="cudnn needs an NVIDIA GPU")
+def test_cudnn_gives_result_and_gradients_of_attention_written_out(rule):
+    shapes = [(2, LENGTH, heads) for heads in (HEADS, GROUPS, GROUPS)]
+    inputs = [random_heads(i, *shape).astype(jnp.bfloat16) for i, shape in enumerate(shapes)]
+    weights = random_heads(3, 2, LENGTH, HEADS)
+
+    def answers(attend):
+        def loss(*inputs):
+            return jnp.sum(attend(*inputs, rule).astype(jnp.float32) * weights)
+
+        return attend(*inputs, rule), *jax.grad(loss, argnums=(0, 1, 2))(*inputs)
+
+    ours = answers(functools.partial(causal_attention, implementation="cudnn"))
+    for x, y in zip(ours, answers(plain_attention), strict=True):
+        x, y = (np.asarray(z, np.float32) for z in (x, y))
+        np.testing.assert_allclose(x, y, rtol=0, atol=0.02 * np.abs(y).max())
 
 
 def test_both_ways_of_causal_attention_equal_the_obvious_one(rule):

@@ -9,24 +9,31 @@ from hypothesis import strategies as st
 from test_decoding import LMS, PROMPTS
 
 from ipt_jax import generation, prefix
-from ipt_jax.prefix import Prefix, common_tokens, share_prefix
+from ipt_jax.prefix import Prefix, best_cut, share_prefix
 from ipt_jax.search import Search
 from ipt_jax.strategies import decode
 
 
 @settings(max_examples=50)
 @given(
-    st.lists(
-        st.tuples(st.integers(0, 2), st.lists(st.integers(0, 1), max_size=4).map(lambda rest: [5, 6, *rest])), min_size=1
-    )
+    st.lists(st.tuples(st.integers(0, 2), st.lists(st.integers(0, 1), min_size=1, max_size=6)), min_size=1),
+    st.integers(0, 3),
+    st.integers(1, 40),
 )
-def test_the_common_tokens_are_the_longest_that_all_rows_of_every_prompt_share_with_one_left_over(work):
-    shared = common_tokens(work, 3)
-    count = shared.shape[1]
-    for prompt, tokens in work:
-        assert tokens[:count] == shared[prompt].tolist() and len(tokens) > count
-    longer = [{tuple(tokens[: count + 1]) for p, tokens in work if p == prompt} for prompt in range(3)]
-    assert any(len(starts) > 1 for starts in longer) or min(len(tokens) for _, tokens in work) == count + 1
+def test_no_other_cut_saves_more_positions(work, prompt_rows, most):
+    def saved(cut):
+        beginnings = len({(prompt, tuple(tokens[:cut])) for prompt, tokens in work})
+        positions = prompt_rows + cut
+        return (len(work) - beginnings) * positions if beginnings * positions <= most else 0
+
+    cut, beginnings = best_cut(work, prompt_rows, most)
+    shortest = min(len(tokens) for _, tokens in work)
+    assert cut < shortest
+    assert (len(work) - beginnings) * (prompt_rows + cut) == max(saved(c) for c in range(shortest))
+
+
+def test_rows_without_tokens_share_nothing_because_none_would_be_left_over():
+    assert best_cut([(0, []), (0, [1])], 3) == (0, 2)
 
 
 def rows_of(random, prompts, starts, count):
@@ -52,9 +59,11 @@ def generate(lm, prompts, work, search):
 def test_the_same_tokens_come_out_with_and_without_a_shared_prefix(family, prompt_rows, search, monkeypatch):
     lm, random = LMS[family], np.random.default_rng(0)
     work = rows_of(random, 2, [[7, 8, 9, 10] * 10, [3] * 40], 6)
+    work += [(0, [6] * 40 + [i]) for i in range(1, 4)]  # a second demonstration under the first prompt
     apart = generate(lm, PROMPTS[:, :prompt_rows], work, search)
     monkeypatch.setattr(prefix, "_WORTH", 1)
-    assert isinstance(share_prefix(lm.decoder, lm.params, jnp.asarray(PROMPTS[:, :prompt_rows]), work), Prefix)
+    shared, index = share_prefix(lm.decoder, lm.params, jnp.asarray(PROMPTS[:, :prompt_rows]), work)
+    assert isinstance(shared, Prefix) and sorted(set(index)) == [0, 1, 2]
     for ours, expected in zip(generate(lm, PROMPTS[:, :prompt_rows], work, search), apart, strict=True):
         assert ours.tokens == expected.tokens
         assert ours.log_probability == pytest.approx(expected.log_probability, rel=1e-4)
@@ -71,7 +80,7 @@ def test_other_positions_and_windows_see_a_prefix_where_it_stands(case, monkeypa
     rest = (jnp.zeros(3, jnp.int32), tokens, np.array([20, 14, 17], np.int32), np.zeros(vocabulary, np.int32), None)
     apart = decode(decoder, params, prompts, *rest, Search(5), end_tokens=1)
     monkeypatch.setattr(prefix, "_WORTH", 1)
-    shared = share_prefix(decoder, params, prompts, work)
+    shared, _ = share_prefix(decoder, params, prompts, work)
     assert shared.tokens == 12 and shared.prompt_rows == len(golden["prompt"])
     together = decode(decoder, params, shared, *rest, Search(5), end_tokens=1)
     np.testing.assert_array_equal(together.tokens, apart.tokens)
@@ -81,7 +90,16 @@ def test_other_positions_and_windows_see_a_prefix_where_it_stands(case, monkeypa
 def test_a_prefix_is_run_apart_only_where_that_saves_enough_positions():
     lm, prompts = LMS["gpt2"], jnp.asarray(PROMPTS)
     few, many = ([(i % 2, [5] * 37 + [i]) for i in range(rows)] for rows in (20, 2 + 4096 // 40 + 1))
-    assert share_prefix(lm.decoder, lm.params, prompts, few) is prompts
-    assert share_prefix(lm.decoder, lm.params, prompts, many).keys.shape[-1] == 40
-    # A row without tokens has nothing left that could choose the first new one.
-    assert share_prefix(lm.decoder, lm.params, prompts, [*many, (0, [])]) is prompts
+    assert share_prefix(lm.decoder, lm.params, prompts, few)[0] is prompts
+    shared, index = share_prefix(lm.decoder, lm.params, prompts, many)
+    assert shared.keys.shape[1] == 2 and shared.keys.shape[-1] == 40
+    assert index == [prompt for prompt, _ in many]
+
+
+def test_prefixes_never_take_more_memory_than_they_may():
+    lm, prompts = LMS["gpt2"], jnp.asarray(PROMPTS)
+    work = [(i % 2, [5] * 37 + [i]) for i in range(400)]
+    shared, _ = share_prefix(lm.decoder, lm.params, prompts, work)
+    size = shared.keys.nbytes + shared.values.nbytes
+    smaller, _ = share_prefix(lm.decoder, lm.params, prompts, work, budget=size - 1)
+    assert smaller.keys.nbytes + smaller.values.nbytes < size

@@ -14,10 +14,11 @@ import pytest
 
 from ipt_jax.errors import InputError
 from ipt_jax.report import render, tables, terminal_table
-from ipt_jax.report.collect import Method, Run, Setting, collect
+from ipt_jax.report.collect import Method, Setting, collect
 from ipt_jax.report.explorer import explorer_data, natural_order, to_script_json
 from ipt_jax.report.figures import curve, smooth, training_curves
 from ipt_jax.report.page import _duration, page
+from ipt_jax.report.runs import Run
 from ipt_jax.results import RunFolder, append_rows, read_json, run_folders, write_json
 from tests.report_samples import METHODS, make_workdir
 
@@ -49,11 +50,11 @@ def test_runs_that_differ_in_more_than_the_seed_are_kept_apart_and_say_in_what(t
     make_workdir(tmp_path, examples=3, methods=METHODS[4:6])
     folder = run_folders(tmp_path)[0]
     config = read_json(folder.run_json)
-    write_json(folder.run_json, {**config, "training": {"steps": 150, "learning_rate": 0.3}})
+    write_json(folder.run_json, {**config, "training": {"steps": 150, "batch_size": 4}})
     (setting,) = collect([tmp_path]).settings
     assert sorted(method.label for method in setting.methods) == [
-        "PT (training.learning_rate=0.3)",
-        "PT (training.learning_rate=null)",
+        "PT (training.batch_size=4)",
+        "PT (training.batch_size=null)",
     ]
 
 
@@ -156,8 +157,8 @@ def test_the_explorer_keeps_an_input_once_and_what_was_shown_before_it_once_per_
 
 def test_more_examples_than_a_page_can_hold_are_cut_and_the_page_says_so(workdir, setting):
     assert [len(entry["examples"]) for entry in explorer_data([setting, setting], limit=50)] == [25, 25]
-    assert "the first 7 of 40 examples" in page(collect([workdir]), [[]], example_limit=7)
-    assert "of 40 examples" not in page(collect([workdir]), [[]])
+    assert "the first 7 of 40 examples" in page(collect([workdir]), [[]], [None], example_limit=7)
+    assert "of 40 examples" not in page(collect([workdir]), [[]], [None])
 
 
 def test_json_for_a_script_element_cannot_end_it_and_says_the_same():

@@ -1,11 +1,11 @@
-"""The report on prompts: the choice of a search, nearest words, and runs that did not learn."""
+"""The report on prompts: nearest words, and runs that did not learn."""
 
 import pytest
 from report_samples import METHODS, make_workdir
 
 from ipt_jax.report.collect import collect
 from ipt_jax.report.page import render
-from ipt_jax.report.prompts import choices, complaints, prompts
+from ipt_jax.report.prompts import complaints, prompts
 from ipt_jax.storage import read_json, write_json
 
 RATES = {0: (1e-3, 1.5), 1: (1e-2, 1.2), 2: (1e-1, 2.0)}  # variant → learning rate, best dev loss
@@ -31,19 +31,9 @@ def searched(tmp_path):
     return tmp_path
 
 
-def test_of_each_search_the_run_with_the_lowest_dev_loss_is_chosen(searched):
-    (setting,) = collect([searched]).settings
-    rows = choices(setting).rows
-    assert [(row[2], row[3], row[-1]) for row in rows] == [
-        ("0.001", "1.5000", ""),
-        ("0.01", "1.2000", "chosen"),
-        ("0.1", "2.0000", ""),
-    ]
-
-
-def test_seeds_alone_are_no_search(tmp_path):
+def test_results_that_say_nothing_of_their_prompts_give_no_table_and_no_complaint(tmp_path):
     (setting,) = collect([make_workdir(tmp_path, examples=3)]).settings
-    assert choices(setting) is None and prompts(setting) is None and complaints(setting) == []
+    assert prompts(setting) is None and complaints(setting) == []
 
 
 def test_each_prompt_is_shown_by_its_size_its_path_and_the_words_near_it(searched):
@@ -52,7 +42,6 @@ def test_each_prompt_is_shown_by_its_size_its_path_and_the_words_near_it(searche
     assert row[2:] == ["2.000", "0.250", "0.500", "| the|↵|a|b|c|d|e|f|g|h|i|j| and 2 more"]
 
 
-def test_the_page_has_the_choice_the_words_and_the_complaint(searched):
+def test_the_page_has_the_words_of_the_chosen_prompt_and_the_complaint_about_another(searched):
     text = render([searched]).read_text()
-    assert "Learning-rate search" in text and "<td>chosen</td>" in text
     assert "nearest words of the vocabulary" in text and "after 50 steps nothing." in text

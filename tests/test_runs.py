@@ -3,7 +3,8 @@
 import importlib
 
 import pytest
-from ml_collections import ConfigDict, FrozenConfigDict
+from absl import flags
+from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
 from configs import common, dart, quickstart
 from ipt_jax.errors import InputError
@@ -55,6 +56,37 @@ def test_a_tuple_is_an_axis_and_axes_multiply():
     runs = runs_of(config)
     assert len({run.id for run in runs}) == 6
     assert [len(group) for group in populations(runs)] == [6]
+
+
+@pytest.mark.parametrize(
+    ("text", "rates"),
+    [
+        ("(1e-3, 3e-3)", [0.001, 0.003]),
+        ("1e-3,3e-3", [0.001, 0.003]),
+        ("(1, 3e-3)", [1.0, 0.003]),
+        ("3e-3", [0.003]),
+        ("1", [1.0]),
+    ],
+)
+def test_the_command_line_takes_one_learning_rate_or_a_search_of_several(text, rates):
+    config = config_of("--config.layout.prompt_tokens=3", f"--config.training.learning_rate={text}")
+    found = [run.settings.training.learning_rate for run in runs_of(config)]
+    assert found == rates and {type(rate) for rate in found} == {float}
+
+
+@pytest.mark.parametrize("text", ["fast", "true", "[1e-3]", "(True, 1e-3)"])
+def test_a_learning_rate_that_is_no_number_is_refused_on_the_command_line_too(text):
+    config = config_of(f"--config.training.learning_rate={text}")
+    with pytest.raises(InputError, match=r"config\.training\.learning_rate=.* must be"):
+        runs_of(config)
+
+
+def config_of(*overrides):
+    """The common config with flags of the command line, as `ipt_jax.main` reads them."""
+    line, values = ["main", *overrides], flags.FlagValues()
+    config = config_flags.DEFINE_config_dict("config", common.get_config(), flag_values=values, sys_argv=line)
+    values(line)
+    return config.value
 
 
 @pytest.fixture

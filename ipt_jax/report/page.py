@@ -15,14 +15,17 @@ from ipt_jax.errors import InputError
 from ipt_jax.report import tables
 from ipt_jax.report.collect import Collection, Setting, collect
 from ipt_jax.report.explorer import EXAMPLE_LIMIT, explorer_data, to_script_json
-from ipt_jax.report.figures import Figure, training_curves
+from ipt_jax.report.figures import Figure, search_curve, training_curves
 from ipt_jax.report.findings import findings
-from ipt_jax.report.prompts import choices, complaints, prompts
+from ipt_jax.report.prompts import complaints, prompts
+from ipt_jax.report.search_tables import RULE, as_files, search_table
 from ipt_jax.results import write_text
 
 
 def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | None = None) -> Path:
     """Writes index.html, table.{txt,md,tex,csv} and the figures of one or several working directories.
+
+    Where learning rates were searched, learning_rate.{txt,md,tex,csv} besides.
 
     The page needs no server, network or other file. What is missing in a working directory is said in it.
 
@@ -44,21 +47,36 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
     collection = collect(workdirs)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    figures = []
+    figures, searches = [], []
     for number, setting in enumerate(collection.settings, start=1):
         figures.append(training_curves(setting, prefix=f"setting{number}-"))
-        for figure in figures[-1]:
+        searches.append(search_curve(setting, prefix=f"setting{number}-"))
+        for figure in filter(None, [*figures[-1], searches[-1]]):
             figure.save(folder, prefix=f"setting{number}-" if len(collection.settings) > 1 else "")
     write_text(folder / "table.txt", "\n\n".join(map(tables.as_text, collection.settings)) + "\n")
     write_text(folder / "table.md", tables.as_markdown(collection.settings))
     write_text(folder / "table.tex", tables.as_latex(collection.settings))
     write_text(folder / "table.csv", tables.as_csv(collection.settings))
-    write_text(folder / "index.html", page(collection, figures))
+    for ending, text in as_files(collection.settings).items():
+        write_text(folder / f"learning_rate.{ending}", text)
+    write_text(folder / "index.html", page(collection, figures, searches))
     return folder / "index.html"
 
 
-def page(collection: Collection, figures: list[list[Figure]], *, example_limit: int = EXAMPLE_LIMIT) -> str:
-    """The HTML text; `figures` has the figures of each setting."""
+def page(
+    collection: Collection,
+    figures: list[list[Figure]],
+    searches: list[Figure | None],
+    *,
+    example_limit: int = EXAMPLE_LIMIT,
+) -> str:
+    """The HTML text.
+
+    Args:
+      figures: the training curves of each setting.
+      searches: the figure of each setting's learning-rate searches, or None.
+      example_limit: as of `explorer_data`.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ipt_jax.report"),
         autoescape=True,
@@ -81,15 +99,18 @@ def page(collection: Collection, figures: list[list[Figure]], *, example_limit: 
                 "metric_notes": tables.metric_notes(setting),
                 "findings": findings(setting),
                 "figures": [(Markup(figure.inline), figure.caption) for figure in drawn],
-                "choices": choices(setting),
+                "choices": [search.sentence for search in setting.searches],
+                "caution": tables.caution(setting),
+                "search": _search(setting, search),
                 "prompts": prompts(setting),
                 "complaints": complaints(setting),
                 "cost": _cost(setting),
                 "conditions": _conditions(setting),
             }
-            for setting, drawn in zip(collection.settings, figures, strict=True)
+            for setting, drawn, search in zip(collection.settings, figures, searches, strict=True)
         ],
         footnote=tables.FOOTNOTE,
+        rule=RULE,
         cut=[entry for entry in data if len(entry["examples"]) < entry["total"]],
         data=Markup(to_script_json(data)) if data else None,
         style=Markup(_asset("page.css")),
@@ -113,9 +134,17 @@ def _heading(settings: Iterable[Setting]) -> str:
     return ", ".join(dict.fromkeys(titles)) or "No finished run"
 
 
+def _search(setting: Setting, figure: Figure | None) -> dict[str, Any] | None:
+    if figure is None:
+        return None
+    shown = [(f"Learning rates of {search.label}", search_table(setting, search)) for search in setting.searches]
+    return {"drawing": Markup(figure.inline), "caption": figure.caption, "tables": shown}
+
+
 def _facts(setting: Setting) -> list[tuple[str, str]]:
     """What was run, as pairs of name and value; what is not recorded is left out."""
-    runs = setting.runs
+    runs, passed_over = setting.all_runs, len(setting.all_runs) - len(setting.runs)
+    unchosen = f", {passed_over} of them with learning rates that were not chosen" if passed_over else ""
     seconds = sum(sum(_seconds(run.result).values()) for run in runs)
     facts = [
         ("Task", f"{setting.task_title}, {setting['split']} split, {_plain(setting['examples'])} examples"),
@@ -124,7 +153,7 @@ def _facts(setting: Setting) -> list[tuple[str, str]]:
         ("Number format", setting["dtype"]),
         ("Attention", setting["attention"]),
         ("Decoding", setting["decoding"]),
-        ("Runs", f"{len(runs)} runs of {len(setting.methods)} methods"),
+        ("Runs", f"{len(runs)} runs of {len(setting.methods)} methods{unchosen}"),
         ("Time", f"{_duration(seconds)} over all runs" if seconds else None),
         ("Devices", ", ".join(dict.fromkeys(_plain(run.result.get("devices")) for run in runs))),
         ("Versions", setting["versions"]),
@@ -134,10 +163,10 @@ def _facts(setting: Setting) -> list[tuple[str, str]]:
 
 def _cost(setting: Setting) -> tables.Table:
     """Seconds per phase, their sum and the compilations of each run."""
-    phases = list(dict.fromkeys(phase for run in setting.runs for phase in _seconds(run.result)))
+    phases = list(dict.fromkeys(phase for run in setting.all_runs for phase in _seconds(run.result)))
     header = ["Method", "Seed", *(f"{phase.capitalize()}, s" for phase in phases), "Total, s", "Compilations", "Run"]
     rows = []
-    for method in setting.methods:
+    for method in setting.all_methods:
         for run in method.runs:
             seconds = _seconds(run.result)
             times = [f"{seconds[phase]:,.1f}" if phase in seconds else "–" for phase in phases]
@@ -162,7 +191,7 @@ def _conditions(setting: Setting) -> tables.Table:
         "Best dev loss": "best_dev_loss",
     }
     rows = []
-    for method in setting.methods:
+    for method in setting.all_methods:
         for run in method.runs:
             values = [run.result.get(key) for key in counts.values()]
             values += [(run.result.get("training") or {}).get(key) for key in training.values()]

@@ -1,45 +1,12 @@
-"""What the report says of the prompts themselves: which run of a search was chosen, and what each prompt looks like."""
+"""What the report says of the prompts themselves: what each one looks like, and which seem not to have learned."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from ipt_jax.report.collect import Run, Setting, method_identity
+from ipt_jax.report.collect import Setting
 from ipt_jax.report.tables import Table
 
 _WORDS_SHOWN = 12
-
-
-def choices(setting: Setting) -> Table | None:
-    """Runs that differ in their learning rate alone, with the one of the lowest dev loss marked; None without any.
-
-    The choice is made for every method and seed by itself, on the dev split, whatever the test scores are.
-    """
-    searches: dict[tuple, list[Run]] = {}
-    for method in setting.methods:
-        for run in method.runs:
-            if _training(run).get("learning_rate") is not None:
-                searches.setdefault((_without_rate(run), run.seed), []).append(run)
-    rows = []
-    for runs in searches.values():
-        if len(runs) == 1:
-            continue
-        losses = [_training(run).get("best_dev_loss") for run in runs]
-        best = min((loss for loss in losses if loss is not None), default=None)
-        for run, loss in sorted(zip(runs, losses, strict=True), key=lambda pair: _training(pair[0])["learning_rate"]):
-            training = _training(run)
-            rows.append(
-                [
-                    str(run.result["method"]),
-                    str(run.seed),
-                    f"{training['learning_rate']:g}",
-                    "–" if loss is None else f"{loss:.4f}",
-                    str(training.get("best_step", "–")),
-                    f"{run.result['score']:.2f}",
-                    "chosen" if loss is not None and loss == best else "",
-                ]
-            )
-    header = ["Method", "Seed", "Learning rate", "Best dev loss", "Best step", "Score", "Choice"]
-    return Table(header, rows) if rows else None
 
 
 def prompts(setting: Setting) -> Table | None:
@@ -47,9 +14,9 @@ def prompts(setting: Setting) -> Table | None:
     rows = []
     for method in setting.methods:
         for run in method.runs:
-            nearest = _training(run).get("nearest_words")
+            nearest = run.training.get("nearest_words")
             if nearest:
-                rows.append([method.label, str(run.seed), *_looks(_training(run)), _words(nearest)])
+                rows.append([method.label, str(run.seed), *_looks(run.training), _words(nearest)])
     header = ["Method", "Seed", "Row length", "Moved by", "Mean cosine", "Nearest word of each row"]
     return Table(header, rows) if rows else None
 
@@ -57,21 +24,11 @@ def prompts(setting: Setting) -> Table | None:
 def complaints(setting: Setting) -> list[str]:
     """A sentence for each run that seems not to have learned."""
     return [
-        f"{method.run_label(run)}: {_training(run)['complaint']}."
-        for method in setting.methods
+        f"{method.run_label(run)}: {run.training['complaint']}."
+        for method in setting.all_methods
         for run in method.runs
-        if _training(run).get("complaint")
+        if run.training.get("complaint")
     ]
-
-
-def _training(run: Run) -> Mapping[str, Any]:
-    return run.result.get("training") or {}
-
-
-def _without_rate(run: Run) -> tuple:
-    """What runs of one search share: all that makes a method, except the learning rate."""
-    leaves = {key: value for key, value in method_identity(run).items() if key.rpartition(".")[2] != "learning_rate"}
-    return tuple(sorted((key, repr(value)) for key, value in leaves.items()))
 
 
 def _looks(training: Mapping[str, Any]) -> list[str]:

@@ -38,6 +38,18 @@ def metric_notes(setting: Setting) -> list[str]:
     return notes
 
 
+def choice_notes(setting: Setting) -> list[str]:
+    """A line per learning-rate search of the setting, with its choice."""
+    return [*(search.sentence for search in setting.searches), *caution(setting)]
+
+
+def caution(setting: Setting) -> list[str]:
+    """What to say where a learning rate was chosen on the very split that is scored."""
+    if not setting.searches or setting["split"] != "dev":
+        return []
+    return ["The scores are of the dev split, on which the learning rate was chosen: they flatter the choice."]
+
+
 def metric_names(setting: Setting) -> list[str]:
     """The metrics that any run of the setting has, the headline first."""
     names = {setting["metric"]: None}
@@ -93,54 +105,60 @@ def terminal_table(workdir: str | os.PathLike) -> str:
 
 
 def as_text(setting: Setting) -> str:
-    content = table(setting)
+    return text_block([setting.title, f"{setting['examples']} examples"], table(setting), _notes(setting))
+
+
+def as_markdown(settings: Sequence[Setting]) -> str:
+    blocks = [markdown_block(setting.title, table(setting), _notes(setting)) for setting in settings]
+    return "\n\n".join(blocks) + "\n"
+
+
+def as_latex(settings: Sequence[Setting]) -> str:
+    """One `table` environment per setting; it needs the package booktabs."""
+    blocks = [latex_block(setting.title, table(setting), _notes(setting)) for setting in settings]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _notes(setting: Setting) -> list[str]:
+    return [FOOTNOTE, *choice_notes(setting), *metric_notes(setting)]
+
+
+def text_block(headings: Sequence[str], content: Table, notes: Sequence[str]) -> str:
+    """A table as aligned plain text between lines of headings and of notes."""
     # Scores are aligned at their means: one without a deviation leaves the room for it.
     columns = [_padded(column) for column in zip(*content.rows, strict=True)]
     columns = [(title, *column) for title, column in zip(content.header, columns, strict=True)]
     widths = [max(map(len, column)) for column in columns]
     header, *rows = zip(*columns, strict=True)
     lines = [_aligned(row, widths) for row in [header, ["-" * width for width in widths], *rows]]
+    return "\n".join([*headings, "", *lines, "", *notes])
+
+
+def markdown_block(title: str, content: Table, notes: Sequence[str]) -> str:
+    lines = [content.header, ["---", *["---:"] * (len(content.header) - 1)], *content.rows]
+    rows = ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in line) + " |" for line in lines]
+    items = [f"- {_escape(note, _MARKDOWN)}" for note in notes]
+    return "\n".join([f"## {_escape(title, _MARKDOWN)}", "", *rows, "", *items])
+
+
+def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
+    lines = [" & ".join(_escape(cell, _LATEX) for cell in row) + r" \\" for row in [content.header, *content.rows]]
+    caption = " ".join(_escape(text, _LATEX) for text in [f"{title}.", *notes])
     return "\n".join(
-        [setting.title, f"{setting['examples']} examples", "", *lines, "", FOOTNOTE, *metric_notes(setting)]
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{l{'r' * (len(content.header) - 1)}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
     )
-
-
-def as_markdown(settings: Sequence[Setting]) -> str:
-    blocks = []
-    for setting in settings:
-        content = table(setting)
-        lines = [content.header, ["---", *["---:"] * (len(content.header) - 1)], *content.rows]
-        rows = ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in line) + " |" for line in lines]
-        notes = [f"- {_escape(note, _MARKDOWN)}" for note in [FOOTNOTE, *metric_notes(setting)]]
-        blocks.append("\n".join([f"## {_escape(setting.title, _MARKDOWN)}", "", *rows, "", *notes]))
-    return "\n\n".join(blocks) + "\n"
-
-
-def as_latex(settings: Sequence[Setting]) -> str:
-    """One `table` environment per setting; it needs the package booktabs."""
-    blocks = []
-    for setting in settings:
-        content = table(setting)
-        lines = [" & ".join(_escape(cell, _LATEX) for cell in row) + r" \\" for row in [content.header, *content.rows]]
-        caption = " ".join(_escape(text, _LATEX) for text in [f"{setting.title}.", FOOTNOTE, *metric_notes(setting)])
-        blocks.append(
-            "\n".join(
-                [
-                    r"\begin{table}",
-                    r"\centering",
-                    rf"\caption{{{caption}}}",
-                    rf"\begin{{tabular}}{{l{'r' * (len(content.header) - 1)}}}",
-                    r"\toprule",
-                    lines[0],
-                    r"\midrule",
-                    *lines[1:],
-                    r"\bottomrule",
-                    r"\end{tabular}",
-                    r"\end{table}",
-                ]
-            )
-        )
-    return "\n\n".join(blocks) + "\n"
 
 
 def as_csv(settings: Sequence[Setting]) -> str:
