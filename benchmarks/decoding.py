@@ -180,9 +180,9 @@ def write_inputs(folder: Path, case: Case, data_dir: Path) -> None:
     if case.context:
         rows = random.integers(3, MODELS[case.model]["vocab_size"], (case.rows, case.context)).tolist()
     else:
-        from ipt_jax.models.locate import locate
         from ipt_jax.models import tokenizer as tokenizers
         from ipt_jax.models.gguf_file import GgufFile
+        from ipt_jax.models.locate import locate
 
         path = locate(SMOLLM2)
         tokenizer = tokenizers.from_gguf(GgufFile(path).fields, str(path))

@@ -229,7 +229,9 @@ def train_population(
                 "best_dev_loss": str(float(state.best_dev_loss[k])),
             },
         )
-    if not failed:
+    if failed:
+        write_json(home / "population.json", {"runs": ids, "failed": failed})
+    else:
         shutil.rmtree(home)
     return failed
 

@@ -68,7 +68,9 @@ class Slots:
         arguments = {group.width: (*self._model, *self._arrays(group)) for group in plan.groups}
         self._enter = {width: _program(_enter, static, *each) for width, each in arguments.items()}
         entered = {width: _answer(_enter, static, *each) for width, each in arguments.items()}
-        slots = {c: _answer(_empty, static._replace(shapes=_flat(_grown(entered[c], plan.slots)))) for c in plan.contexts}
+        slots = {
+            c: _answer(_empty, static._replace(shapes=_flat(_grown(entered[c], plan.slots)))) for c in plan.contexts
+        }
         self._empty = _program(_empty, static._replace(shapes=_flat(slots[plan.contexts[0]])))
         places = np.zeros(plan.entering, np.int32)
         self._place = {
@@ -181,7 +183,7 @@ def _narrow(static: _Static, rows: Rows) -> Rows:
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
 def _advance(static: _Static, params, layers, stops, rows, carried, entry, until) -> tuple[Any, ...]:
-    """Continues until at most `until` rows are live: the next ring entry, what is carried, bool[B], what was written."""
+    """Goes on until at most `until` rows are live: the next ring entry, what is carried, bool[B], what was written."""
     model = Model(static.decoder, params, layers, stops)
     entry, carried = run(static.strategy, model, rows, carried, entry, until)
     return entry, *_spread(static, (carried, static.strategy.live(carried), static.strategy.result(carried)))

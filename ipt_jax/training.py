@@ -125,7 +125,7 @@ class Trainer:
         return state, StepMetrics(losses, norms, rates)
 
     def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
-        """Mean losses f32[K] and each member's gradient of its own, of as many members at once as pay on this machine."""
+        """Mean losses f32[K] and each member's gradient of its own; as many members at once as this machine likes."""
         members, rows, length = batch.tokens.shape
         positions = rows // self.accumulate * (length + self.prompts.fold(params).shape[1])
         together = members_at_once(members, positions)

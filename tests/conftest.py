@@ -2,8 +2,8 @@
 
 import os
 
-# Most of a test's time is the compiler's, and tiny models do not need its best: a third less of it. The variable reaches
-# the processes that tests start; with 0 in it the tests run the code that users run.
+# Most of a test's time is the compiler's, and tiny models do not need its best: a third less of it. The variable
+# reaches the processes that tests start; with 0 in it the tests run the code that users run.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
 import hypothesis  # noqa: E402

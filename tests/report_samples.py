@@ -80,7 +80,7 @@ def add_search(
     """Adds a run for each learning rate and seed, trained as one population. The scores rise with the rate."""
     retriever = "dense" if demonstrations else None
     data = [_example(random.Random(number), number) for number in range(examples)]
-    members = []
+    members, failed = [], {}
     for place, (rate, seeds) in enumerate(losses.items()):
         for seed, loss in seeds.items():
             config = {
@@ -99,6 +99,8 @@ def add_search(
             if loss != UNFINISHED:
                 members.append(folder.run_id)
             append_rows(folder.metrics, metrics[:36] if isinstance(loss, str) else metrics)
+            if loss == FAILED:
+                failed[folder.run_id] = 37
             if isinstance(loss, str):
                 continue
             rows = [_prediction(each, demonstrations, retriever, 0.4 + 0.1 * place, rng) for each in data]
@@ -106,10 +108,10 @@ def add_search(
             result = _result(folder.run_id, config, title, rows, rng)
             result["training"] |= {"learning_rate": rate, "best_dev_loss": loss, "best_step": 124 - 25 * seed}
             folder.finish(result)
-    if any(FAILED in seeds.values() for seeds in losses.values()):
+    if failed:
         home = workdir / "populations" / run_id({"members": members})
         home.mkdir(parents=True)
-        write_json(home / "population.json", {"runs": members})
+        write_json(home / "population.json", {"runs": members, "failed": failed})
     return workdir
 
 

@@ -75,7 +75,7 @@ def test_the_table_of_a_search_has_a_row_per_rate_with_its_spread_its_score_and_
         ("0.003", "1.3300 ± 0.0283", "124, 99", "0, 1", ""),
         ("0.01", "1.2650 ± 0.0071", "124, 99", "0, 1", "chosen"),
         ("0.03", "1.2700 ± 0.0424", "124, 99", "0, 1", ""),
-        ("0.1", "1.4800", "124", "0", "failed: seed 1 after step 34"),
+        ("0.1", "1.4800", "124", "0", "failed: seed 1 at step 37"),
     ]
     assert content.rows[2][2] == tables.table(setting).rows[-1][1]
 
@@ -87,13 +87,20 @@ def test_a_rate_of_which_one_run_failed_is_not_chosen_however_good_the_other_is(
 
 def test_a_failed_run_is_said_to_have_failed_and_not_to_go_on(workdir):
     notes = collect([workdir]).notes
-    assert [note for note in notes if "stopped being finite after step 34" in note]
+    assert [note for note in notes if "stopped being finite at step 37" in note]
     assert not [note for note in notes if "Not finished" in note]
+
+
+def test_a_population_whose_members_all_failed_is_said_to_have_failed(tmp_path):
+    make_workdir(tmp_path, examples=4, methods=METHODS[:1])
+    add_search(tmp_path, {1e-3: {0: FAILED}, 1e-2: {0: FAILED}})
+    notes = collect([tmp_path]).notes
+    assert len([note for note in notes if "stopped being finite at step 37" in note]) == 2
 
 
 def test_a_population_that_was_killed_has_not_failed(tmp_path):
     make_workdir(tmp_path, examples=4, methods=METHODS[:1])
-    add_search(tmp_path, {1e-3: {0: FAILED}, 1e-2: {0: FAILED}})
+    add_search(tmp_path, {1e-3: {0: UNFINISHED}, 1e-2: {0: UNFINISHED}})
     notes = collect([tmp_path]).notes
     assert [note for note in notes if note.startswith("Not finished and not shown")]
     assert not [note for note in notes if "stopped being finite" in note]
@@ -231,7 +238,7 @@ def test_the_page_shows_the_search_and_counts_all_runs_but_explores_the_chosen_o
         f"learning_rate.{ending}" for ending in ("csv", "md", "png", "svg", "tex", "txt")
     ]
     text = path.read_text()
-    assert "<td>chosen</td>" in text and "failed: seed 1 after step 34" in text
+    assert "<td>chosen</td>" in text and "failed: seed 1 at step 37" in text
     assert "11 runs of 3 methods, 7 of them with learning rates that were not chosen" in text
     assert text.count("PT, learning rate 0.003</th>") == 2 * 2  # cost and conditions of both seeds
     data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])

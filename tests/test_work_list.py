@@ -13,7 +13,9 @@ from ipt_jax.work_list import few_widths, plan, round_up, rows_that_fit
 
 
 @settings(max_examples=50)
-@given(st.lists(st.integers(0, 900), min_size=1, max_size=80), st.sampled_from([1, 4, 8, 32]), st.sampled_from([1, 2, 4]))
+@given(
+    st.lists(st.integers(0, 900), min_size=1, max_size=80), st.sampled_from([1, 4, 8, 32]), st.sampled_from([1, 2, 4])
+)
 def test_every_row_is_in_one_group_that_is_wide_enough_and_has_room_in_a_slot(lengths, slots, share):
     made = plan(lengths, max(slots, share), 1000, share=share)
     assert sorted(row for group in made.groups for row in group.rows) == list(range(len(lengths)))

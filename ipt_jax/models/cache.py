@@ -4,9 +4,9 @@ Keys lie as [..., G, H, S] and values as [..., G, S, H]: the way in which the tw
 order. With both as [..., S, G, H], as a layer makes them, every step copied the whole cache into that order first: a
 step of GPT-2 124M over 16 × 242 positions spent 79 ms of processor time in attention on a CPU, and 13 ms so.
 
-What is generated has its beams and groups in one axis X = W · G, beam by beam: the very operand of the products, so that
-the one buffer is written in place. With a beam axis of its own XLA reshaped it for the products, merged that with the
-write, did the write twice, and copied the whole segment four times in every step.
+What is generated has its beams and groups in one axis X = W · G, beam by beam: the very operand of the products, so
+that the one buffer is written in place. With a beam axis of its own XLA reshaped it for the products, merged that with
+the write, did the write twice, and copied the whole segment four times in every step.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ def tpu_attention(query: jax.Array, key: jax.Array, value: jax.Array, rule: Scor
       rule: with a `softcap` or `slopes`, but not both: the kernel caps what is left of ALiBi, too.
 
     Returns:
-      [B, T, N, H], in the type of `query`; scores and softmax are float32.
+      [B, T, N, H], in the type of `query`; scores and softmax are float32. A scale that is no power of two rounds
+      bfloat16 queries, and their gradient, once more than `plain_attention` does.
     """
     length, width = query.shape[1], query.shape[-1]
     query = (query.astype(jnp.float32) * rule.scale).astype(query.dtype)

@@ -148,13 +148,13 @@ def _read_workdir(workdir: Path, notes: list[str]) -> Iterable[Run | Unscored]:
                 yield _read_run(folder, result, notes)
             continue
         config = _noted(notes, {}, read_json, folder.run_json) if folder.run_json.exists() else {}
-        step = _last_step(folder, notes) if folder.run_id in failed else None
+        step = failed.get(folder.run_id)
         yield Unscored(folder.run_id, config, step)
         if step is None:
             unfinished.append(folder.run_id)
         else:
             name = f"Run {folder.run_id} ({config.get('method')})"
-            notes.append(f"{name} failed: its loss stopped being finite after step {step}. Lower its learning rate.")
+            notes.append(f"{name} failed: its loss stopped being finite at step {step}. Lower its learning rate.")
     if unfinished:
         notes.append(f"Not finished and not shown: {', '.join(unfinished)}. The same command goes on with them.")
     known = {folder.run_id for folder in folders}
@@ -178,22 +178,12 @@ def _read_run(folder: RunFolder, result: Mapping[str, Any], notes: list[str]) ->
     return Run(result, config, metrics, predictions)
 
 
-def _failed_runs(workdir: Path, notes: list[str]) -> set[str]:
-    """Runs whose loss stopped being finite: those of a population that got no prompt although others are finished.
-
-    Nothing is evaluated before all of a population have ended their training, and then only a failed member has no
-    prompt. A population whose members all failed looks like one that was killed, and counts as not finished.
-    """
-    failed: set[str] = set()
+def _failed_runs(workdir: Path, notes: list[str]) -> dict[str, int]:
+    """Runs whose loss stopped being finite, and the step where it did."""
+    failed: dict[str, int] = {}
     for record in sorted((workdir / "populations").glob("*/population.json")):
-        members = [RunFolder(workdir, id) for id in _noted(notes, {}, read_json, record).get("runs", [])]
-        if any(member.finished for member in members):
-            failed |= {member.run_id for member in members if not (member.finished or member.prompt.exists())}
+        failed |= _noted(notes, {}, read_json, record).get("failed", {})
     return failed
-
-
-def _last_step(folder: RunFolder, notes: list[str]) -> int:
-    return max((row["step"] for row in _noted(notes, [], read_rows, folder.metrics)), default=0)
 
 
 def _complete(result: Mapping[str, Any], path: Path, notes: list[str]) -> bool:

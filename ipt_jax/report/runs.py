@@ -52,12 +52,12 @@ class Unscored:
     Attributes:
       id: its folder's name.
       config: run.json, or {} when it is missing.
-      failed_after: the last logged step of a run whose loss stopped being finite; None for one that is not finished.
+      failed_step: the step at which a run's loss stopped being finite; None for one that is not finished.
     """
 
     id: str
     config: Mapping[str, Any]
-    failed_after: int | None
+    failed_step: int | None
 
     @property
     def seed(self) -> int:

@@ -109,18 +109,18 @@ def candidates_of(runs: Sequence[Run], unscored: Iterable[Unscored]) -> tuple[Ca
         Candidate(
             rate,
             tuple(sorted((run for run in runs if run.learning_rate == rate), key=lambda run: run.seed)),
-            tuple(each for each in same if each.learning_rate == rate and each.failed_after is not None),
-            tuple(each for each in same if each.learning_rate == rate and each.failed_after is None),
+            tuple(each for each in same if each.learning_rate == rate and each.failed_step is not None),
+            tuple(each for each in same if each.learning_rate == rate and each.failed_step is None),
         )
         for rate in sorted(rates, key=lambda rate: rate or 0.0)
     )
 
 
 def outcome(candidate: Candidate, chosen: bool) -> str:
-    """'chosen', 'failed: seed 1 after step 35', 'not finished: seeds 1, 2', or nothing."""
+    """'chosen', 'failed: seed 1 at step 35', 'not finished: seeds 1, 2', or nothing."""
     said = ["chosen"] if chosen else []
     if candidate.failed:
-        failures = [f"seed {each.seed} after step {each.failed_after}" for each in candidate.failed]
+        failures = [f"seed {each.seed} at step {each.failed_step}" for each in candidate.failed]
         said.append(f"failed: {', '.join(failures)}")
     if candidate.unfinished:
         said.append("not finished: " + _numbered("seed", [each.seed for each in candidate.unfinished]))
