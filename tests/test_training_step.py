@@ -187,3 +187,16 @@ def test_a_members_loss_and_gradient_are_those_of_its_solo_run():
         (_, alone), gradient = loss(prompts[k : k + 1], own)
         np.testing.assert_allclose(together[k], alone[0], rtol=1e-6)
         assert relative_error(gradients[k], gradient[0]) <= 1e-5
+
+
+def test_every_product_of_the_gradient_asks_for_all_bits_of_float32():
+    """A CPU has them anyway; GPUs and TPUs round the operands of a product that does not ask."""
+    decoder, params, golden = load_case("bloom")
+    batch = batch_of(golden)
+
+    def loss(prompt):
+        return member_losses(decoder, params, prompt[None], batch)[0][0]
+
+    text = jax.jit(jax.grad(loss)).lower(jnp.asarray(golden["prompt"])).as_text()
+    products = [line for line in text.splitlines() if "stablehlo.dot_general" in line]
+    assert len(products) > 20 and all("precision = [HIGHEST, HIGHEST]" in line for line in products)

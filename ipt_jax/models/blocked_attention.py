@@ -49,6 +49,7 @@ def blocked_attention(
     """
     batch, length, heads, width = query.shape
     groups, block = key.shape[2], block or block_length(length)
+    precision = jax.config.jax_default_matmul_precision
     # Numbers of a scanned layer are tracers: a function with its own gradient must get them as arguments.
     numbers = {name: x for name in ("scale", "window") if isinstance(x := getattr(rule, name), jax.Array)}
     reach = rule.window if isinstance(rule.window, int) else length
@@ -81,6 +82,11 @@ def blocked_attention(
         return mixed, (query, key, value, numbers, mixed, denominators)
 
     def backward(kept, gradient):
+        # A gradient is traced when the decoder's own request for precision has ended.
+        with jax.default_matmul_precision(precision):
+            return gradients(kept, gradient)
+
+    def gradients(kept, gradient):
         query, key, value, numbers, mixed, denominators = kept
         # What every score of a row loses because its weights sum to 1: sum over keys of weight × its gradient.
         shared = (gradient.astype(jnp.float32) * mixed.astype(jnp.float32)).sum(axis=-1, keepdims=True)
