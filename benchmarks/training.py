@@ -1,6 +1,6 @@
 """Prompt tuning steps of ipt_jax against Hugging Face PEFT, on transformers' models with the same weights and batches.
 
-    python -m benchmarks.training [--case=NAME …] [--json=FILE] [--rounds=5] [--growth=FIGURE]
+    python -m benchmarks.training [--case=NAME …] [--json=FILE] [--rounds=5] [--growth=FIGURE] [--profile]
 
 Needs torch, transformers and peft beside ipt_jax. Without --case: every case that the machine is for. Each row is the
 median of whole steps, taken in turns (see `side_by_side`); peak memory is each process's own. Both sides run AdamW with
@@ -76,6 +76,7 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax
     import jax.numpy as jnp
 
+    from benchmarks.profile import kernels
     from ipt_jax.batching import Batch
     from ipt_jax.soft_prompt import SoftPrompts
     from ipt_jax.training import Trainer
@@ -92,7 +93,13 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     places = np.arange(case.tokens - case.targets - 1, case.tokens - 1, dtype=np.int32)
     step = 0
 
-    def one_step() -> float:
+    def one_step() -> Any:
+        nonlocal state, step
+        if settings.get("profile") and step > 0:  # the first step compiles
+            return kernels(again, most=16)
+        return again()
+
+    def again() -> float:
         nonlocal state, step
         tokens = np.stack([batches[step % BATCHES]] * members)
         targets = tokens[:, :, -case.targets :]
@@ -154,6 +161,7 @@ def measure(name: str, case: Case, rounds: int) -> list[dict[str, Any]]:
     if case.gpu:
         compiled = settings | {"compile": True}
         peers["PEFT compiled"] = Side("PEFT compiled", "benchmarks.training:theirs", compiled)
+        peers["ours, cudnn"] = Side("ours, cudnn", "benchmarks.training:ours", settings | {"attention": "cudnn"})
     if case.members > 1:
         peers["ours, solo"] = Side("ours, solo", "benchmarks.training:ours", settings)
     own = Side("ours", "benchmarks.training:ours", settings | {"members": case.members})
@@ -166,7 +174,9 @@ def measure(name: str, case: Case, rounds: int) -> list[dict[str, Any]]:
 
 def _row(name: str, case: Case, own: Measured, peer: str, other: Measured, rate: float | None) -> dict[str, Any]:
     faster, memory = case.faster, case.memory
-    if peer == "PEFT compiled":
+    if peer == "ours, cudnn":  # which attention is faster is a question, not a wish
+        faster, memory = None, None
+    elif peer == "PEFT compiled":
         faster, memory = 1.3, None
     elif peer == "ours, solo":
         faster, memory = 1.5 if case.gpu else 1.0, None
@@ -226,6 +236,15 @@ def matrix_rate(folder: Path, settings: dict[str, Any]) -> Round:
         return count * 2.0 * size**3 / (time.perf_counter() - started)
 
     return once
+
+
+def profile(case: Case) -> list[dict[str, Any]]:
+    """The kernels that a step of ours spends most time in."""
+    settings = {"case": dataclasses.asdict(case), "dtype": "bfloat16" if case.gpu else "float32"}
+    side = Side("ours", "benchmarks.training:ours", settings | {"members": case.members, "profile": True})
+    with tempfile.TemporaryDirectory() as folder:
+        run_once("benchmarks.side_by_side:save_random_model", Path(folder), case.model)
+        return take_turns([side], Path(folder), rounds=1)["ours"].answers[-1]
 
 
 def compare_curves(name: str, case: Case) -> dict[str, Any]:
@@ -288,6 +307,7 @@ def main() -> None:
     parser.add_argument("--case", action="append", choices=[*CASES, *CURVES], help="one of the cases; may be repeated")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--rounds", type=int, default=5, help="timed steps of each side")
+    parser.add_argument("--profile", action="store_true", help="instead: where the time of our step goes")
     parser.add_argument("--growth", type=Path, help="measure how our step grows instead, and draw it into this file")
     arguments = parser.parse_args()
     machine = side_by_side.machine()
@@ -309,6 +329,9 @@ def main() -> None:
                 )
             elif CASES[name].gpu and not on_gpu:
                 print(f"{name}: needs an NVIDIA GPU that jax finds; left out", flush=True)
+            elif arguments.profile:
+                answer.setdefault("profiles", {})[name] = profile(CASES[name])
+                print(name, *answer["profiles"][name], sep="\n  ", flush=True)
             else:
                 answer["steps"] += measure(name, CASES[name], arguments.rounds)
                 print(report(answer["steps"]), flush=True)

@@ -11,7 +11,7 @@ from ipt_jax.search import Search
 
 # Shapes that a work list may have, at most and one for so many groups: each is a program to compile. A prefill is quick
 # to compile, a decode step, whose layers are not scanned, is not.
-_PREFILL_SHAPES, _GROUPS_PER_PREFILL = 6, 4
+_PREFILL_SHAPES, _GROUPS_PER_PREFILL = 10, 4
 _DECODE_SHAPES, _GROUPS_PER_DECODE = 3, 16
 # Arrays alive at once, in units of one: of a layer's activations in prefill, of the logits of a step, and of the
 # generated segment, which beams reorder from one copy into another.
@@ -77,12 +77,12 @@ def plan(lengths: Sequence[int], slots: int, limit: int, *, share: int = 1) -> P
 
 
 def round_up(length: int) -> int:
-    """The next multiple of 32; above 512 of a sixteenth of the next power of two. Few widths, little padding.
+    """The next multiple of 16; above 256 of a sixteenth of the next power of two. Few widths, little padding.
 
-    >>> [round_up(n) for n in (0, 1, 32, 33, 200, 300, 600)]
-    [32, 32, 32, 64, 224, 320, 640]
+    >>> [round_up(n) for n in (0, 1, 16, 17, 200, 300, 600)]
+    [16, 16, 16, 32, 208, 320, 640]
     """
-    step = max(32, (1 << max(length - 1, 0).bit_length()) // 16)
+    step = max(16, (1 << max(length - 1, 0).bit_length()) // 16)
     return max(1, math.ceil(length / step)) * step
 
 
