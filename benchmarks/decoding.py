@@ -236,7 +236,10 @@ def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
             run_once("benchmarks.side_by_side:save_random_model", folder, MODELS[case.model])
         if not case.batch_size:
             settings["batch_size"] = best_batch_size(folder, settings)
-        sides = [Side(side, f"benchmarks.decoding:{side}", settings) for side in ("ours", "theirs")]
+        sides = [
+            Side("ours", "benchmarks.decoding:ours", settings),
+            Side("theirs", "benchmarks.decoding:theirs", settings, eager=True),
+        ]
         if case.context:  # the same with half the new tokens: what a step takes is the difference
             half = settings | {"max_new_tokens": case.max_new_tokens // 2}
             sides.append(Side("half", "benchmarks.decoding:ours", half))
@@ -338,7 +341,9 @@ def measure_refilling(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
 def best_batch_size(folder: Path, settings: dict[str, Any]) -> int:
     """The size in which transformers is fastest on the first rows, which are of all lengths."""
     sides = [
-        Side(str(size), "benchmarks.decoding:theirs", {**settings, "batch_size": size, "rows_tried": _TRIED})
+        Side(
+            str(size), "benchmarks.decoding:theirs", {**settings, "batch_size": size, "rows_tried": _TRIED}, eager=True
+        )
         for size in BATCH_SIZES
     ]
     done = take_turns(sides, folder, rounds=1)

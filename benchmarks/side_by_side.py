@@ -80,11 +80,13 @@ class Side:
       name: in the answer.
       build: `module:function`, called in the side's process with (folder, settings).
       settings: what JSON can carry.
+      eager: whether it compiles nothing, so that its first round is as good as any.
     """
 
     name: str
     build: str
     settings: Mapping[str, Any]
+    eager: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,16 +112,21 @@ class Measured:
 def take_turns(sides: Sequence[Side], folder: Path, *, rounds: int, warmup: int = 1) -> dict[str, Measured]:
     """Runs `warmup` rounds that are not timed (they compile), then `rounds` that are; all sides once per round.
 
+    Eager sides have no rounds of the first kind.
+
     Raises:
       RuntimeError: a side ended early; its own message is on the standard error.
     """
     workers = {side.name: _start(side, folder) for side in sides}
+    eager = {side.name for side in sides if side.eager}
     try:
         for worker in workers.values():
             _reply(worker)
         replies: dict[str, list[dict[str, Any]]] = {name: [] for name in workers}
-        for _ in range(warmup + rounds):
+        for turn in range(-warmup, rounds):
             for name, worker in workers.items():
+                if turn < 0 and name in eager:
+                    continue
                 worker.stdin.write("go\n")
                 worker.stdin.flush()
                 replies[name].append(_reply(worker))
@@ -129,7 +136,7 @@ def take_turns(sides: Sequence[Side], folder: Path, *, rounds: int, warmup: int 
             worker.wait()
     return {
         name: Measured(
-            [reply["seconds"] for reply in all_of[warmup:]],
+            [reply["seconds"] for reply in all_of[-rounds:]],
             all_of[-1]["peak_bytes"],
             [reply["answer"] for reply in all_of],
         )

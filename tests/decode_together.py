@@ -1,6 +1,6 @@
 """Run by `test_processes`, once for each process: decodes a split together with the others.
 
-    python tests/decode_together.py PORT PROCESSES PROCESS FILE
+python tests/decode_together.py PORT PROCESSES PROCESS FILE
 """
 
 import dataclasses
