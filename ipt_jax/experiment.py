@@ -300,7 +300,7 @@ def cache_dir(configured: str) -> Path:
 
 def enable_compilation_cache(folder: Path) -> None:
     jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def compilations() -> int:

@@ -13,17 +13,8 @@ from typing import Any
 import ml_collections
 
 from ipt_jax.errors import InputError
-from ipt_jax.initialisation import INITIALISATIONS, reads_examples
-from ipt_jax.models.attention import IMPLEMENTATIONS
-from ipt_jax.models.loading import DTYPES, resolve_dtype
-from ipt_jax.models.rematerialisation import REMATERIALISATIONS
-from ipt_jax.optimizers import OPTIMIZERS, SCHEDULES
 from ipt_jax.results import method_label, run_id
-from ipt_jax.retrieval import RETRIEVERS, SELECTIONS
-from ipt_jax.search import Search
-from ipt_jax.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
-from ipt_jax.tasks import resolve_options
-from ipt_jax.tasks.base import SPLITS
+from ipt_jax.settings import FLOATS, check, check_execution, reduced
 
 # The sections that decide a result. `name`, `runs` and `execution` do not: they are not part of a run's id.
 SECTIONS = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
@@ -45,8 +36,6 @@ _USUAL = {
         "seed": 0,
     },
 }
-_EXECUTION_CHOICES = {"population_axis": ("rows", "members"), "rematerialisation": ("auto", *REMATERIALISATIONS)}
-_FLOATS = ("learning_rate", "weight_decay", "clip_norm", "momentum")
 # What a prompt carries for itself: runs that differ in nothing else train and decode as one population.
 _PER_MEMBER = (
     ("seed",),
@@ -115,21 +104,15 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     settings["training"] = _with_floats(settings["training"])
     searches = {leaf: value for leaf, value in settings["training"].items() if isinstance(value, tuple)}
     base = {**settings, "training": _single(settings["training"])}
-    for leaf, least in (("checkpoint_every", 1), ("log_every", 1), ("decode_batch_size", 0)):
-        if plain["execution"][leaf] < least:
-            raise InputError(f"config.execution.{leaf}={plain['execution'][leaf]!r} must be at least {least}")
-    for leaf, choices in _EXECUTION_CHOICES.items():
-        if plain["execution"][leaf] not in choices:
-            value = plain["execution"][leaf]
-            raise InputError(f"config.execution.{leaf}={value!r} is unknown; choose one of {', '.join(choices)}")
+    check_execution(plain["execution"])
     expanded: dict[str, tuple[str, dict[str, Any]]] = {}
     for name, overrides in (plain["runs"] or {plain["name"]: {}}).items():
         merged = copy.deepcopy(base)
         _override(merged, overrides, f"config.runs.{name}")
         merged["training"] |= {leaf: v for leaf, v in searches.items() if leaf not in overrides.get("training", {})}
         for one in _product(merged, base):
-            _check(one, f"run {name!r}: ")
-            one = _reduced(one)
+            check(one, f"run {name!r}: ")
+            one = reduced(one)
             expanded.setdefault(json.dumps(one, sort_keys=True), (name, one))
     return list(expanded.values())
 
@@ -209,7 +192,7 @@ def _with_floats(training: Mapping[str, Any]) -> dict[str, Any]:
             return tuple(map(as_float, value))
         return float(value) if type(value) is int else value
 
-    return {leaf: as_float(value) if leaf in _FLOATS else value for leaf, value in training.items()}
+    return {leaf: as_float(value) if leaf in FLOATS else value for leaf, value in training.items()}
 
 
 def _without_usual(settings: dict[str, Any]) -> dict[str, Any]:
@@ -227,102 +210,3 @@ def _axes(settings: Mapping[str, Any], base: Mapping[str, Any], path=()) -> Iter
             yield from _axes(value, base[key], (*path, key))
         elif isinstance(value, tuple) and not isinstance(base.get(key), tuple):
             yield (*path, key), value
-
-
-def _check(settings: Mapping[str, Any], place: str) -> None:
-    def need(ok: bool, leaf: str, what: str) -> None:
-        if not ok:
-            value = settings
-            for part in leaf.split("."):
-                value = value[part]
-            raise InputError(f"{place}config.{leaf}={value!r} {what}")
-
-    def need_one_of(leaf: str, choices: tuple[str, ...]) -> None:
-        section, key = leaf.split(".")
-        need(settings[section][key] in choices, leaf, f"is unknown; choose one of {', '.join(choices)}")
-
-    need_one_of("layout.retriever", RETRIEVERS)
-    need_one_of("layout.selection", SELECTIONS)
-    need(
-        settings["layout"]["encoder"] or settings["layout"]["retriever"] != "sentence_transformer",
-        "layout.encoder",
-        "must be the folder of a sentence-transformers model with layout.retriever='sentence_transformer'",
-    )
-    need_one_of("layout.overflow", ("fail", "truncate"))
-    need_one_of("prompt.initialisation", INITIALISATIONS)
-    need_one_of("prompt.reparameterisation", REPARAMETERISATIONS)
-    need_one_of("prompt.activation", tuple(ACTIVATIONS))
-    need_one_of("training.optimizer", OPTIMIZERS)
-    need_one_of("training.schedule", SCHEDULES)
-    need_one_of("model.dtype", ("auto", *DTYPES))
-    need_one_of("model.attention", IMPLEMENTATIONS)
-    need_one_of("task.split", SPLITS)
-    minima = {
-        "layout": {"prompt_tokens": 0, "demonstrations": 0},
-        "prompt": {"hidden": 1, "depth": 1},
-        "training": {
-            "steps": 0,
-            "batch_size": 1,
-            "accumulate": 1,
-            "eval_every": 1,
-            "dev_examples": 1,
-            "warmup_steps": 0,
-        },
-        "limit": dict.fromkeys(SPLITS, 0),
-    }
-    for section, leaves in minima.items():
-        for leaf, least in leaves.items():
-            if section == "training":  # the section whose leaves ml_collections does not check
-                need(type(settings[section][leaf]) is int, f"{section}.{leaf}", "must be a whole number")
-            need(settings[section][leaf] >= least, f"{section}.{leaf}", f"must be at least {least}")
-    try:
-        Search(**settings["decoding"])
-    except InputError as error:
-        raise InputError(f"{place}config.decoding.{error}") from error
-    prompt, training = settings["prompt"], settings["training"]
-    for leaf in _FLOATS:
-        is_number = isinstance(training[leaf], int | float) and not isinstance(training[leaf], bool)
-        need(is_number, f"training.{leaf}", "must be a number")
-    for leaf in ("learning_rate", "clip_norm"):
-        need(training[leaf] > 0, f"training.{leaf}", "must be positive")
-    need(0 <= training["momentum"] < 1, "training.momentum", "must be at least 0 and less than 1")
-    need(
-        training["batch_size"] % training["accumulate"] == 0,
-        "training.accumulate",
-        f"must divide training.batch_size={training['batch_size']}",
-    )
-    from_file = prompt["initialisation"] == "file"
-    need(
-        from_file == bool(prompt["source"]), "prompt.source", "must be given with initialisation='file', and only then"
-    )
-
-
-def _reduced(settings: dict[str, Any]) -> dict[str, Any]:
-    """Gives leaves that cannot matter their neutral value, `auto` its meaning here, and options their defaults."""
-    layout, task = settings["layout"], settings["task"]
-    task["options"] = resolve_options(task["name"], task["options"])
-    settings["model"]["dtype"] = resolve_dtype(settings["model"]["dtype"])
-    if not layout["demonstrations"]:
-        layout["retriever"], layout["exclude_duplicates"] = None, None
-    if layout["retriever"] in (None, "random"):
-        layout["selection"] = "nearest"
-    if layout["retriever"] != "sentence_transformer":
-        layout["encoder"] = ""
-    if not layout["prompt_tokens"]:
-        settings["prompt"] = settings["training"] = None
-    elif not settings["training"]["steps"]:
-        settings["training"] = None
-    if settings["decoding"]["num_beams"] == 1:
-        settings["decoding"] |= {"length_penalty": 1.0, "early_stopping": False}
-    if not settings["decoding"]["do_sample"]:
-        settings["decoding"] |= {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "seed": 0}
-    read = {settings["task"]["split"]}
-    if settings["training"]:
-        read |= {"train", "dev"}
-    prompt = settings["prompt"]
-    if layout["demonstrations"] or (prompt and reads_examples(prompt["initialisation"], prompt["text"])):
-        read |= {"train"}
-    settings["limit"] = {split: count for split, count in settings["limit"].items() if split in read}
-    if settings["prompt"] is None and layout["retriever"] != "random":
-        settings["seed"] = 0
-    return settings

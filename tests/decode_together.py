@@ -21,7 +21,7 @@ from ipt_jax.tasks import get_task
 def decode(predictions: Path, cache: Path) -> None:
     """Writes what two prompts make of twelve examples, on all devices of all processes, into two files."""
     devices = mesh.make_mesh()
-    lm = tiny_lm()
+    lm = tiny_lm(max_position_embeddings=1024)
     on_all = mesh.replicated(devices)
     lm = dataclasses.replace(lm, params=jax.device_put(jax.tree.map(np.asarray, lm.params), on_all))
     split = Preparer(lm, get_task("sample"), cache).rows("test", 12, **LAYOUT)

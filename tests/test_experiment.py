@@ -327,6 +327,7 @@ def test_a_prompt_trained_in_one_run_is_the_start_of_another(finished, lm_folder
     assert row["method"].startswith("transfer") and row["training"] is None
 
 
+@pytest.mark.slow
 def test_four_devices_give_the_prompts_of_one(finished, lm_folder, cache, tmp_path):
     environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
     done = subprocess.run(
