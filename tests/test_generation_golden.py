@@ -1,6 +1,8 @@
 """Greedy and beam search against what transformers' `generate` finds: tokens and scores of 200 rows of every case.
 
-A few cases are run under a search or two. Every case under every search:  python -m pytest -m slow tests/test_generation_golden.py  (20 minutes on two cores).
+A few cases are run under a search or two. Every case under every search, 20 minutes on two cores:
+
+    python -m pytest -m slow tests/test_generation_golden.py
 """
 
 from pathlib import Path
