@@ -152,7 +152,7 @@ def same_outcome(a, b):
 
 def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(finished, lm_folder, cache, tmp_path):
     random = np.random.default_rng(0)
-    kill_until_finished(tmp_path, lm_folder, cache, random.uniform(1.0, 9.0, size=3))
+    kill_until_finished(tmp_path, lm_folder, cache, random.uniform(1.0, 9.0, size=2))
     same_outcome(finished, tmp_path)
 
 
@@ -203,6 +203,7 @@ def test_sigterm_saves_the_step_and_exits_with_a_status_to_be_restarted(lm_folde
     assert max(steps) == logged
 
 
+@pytest.mark.slow
 def test_a_population_that_would_not_fit_is_trained_in_parts_to_the_same_prompts(
     finished, lm_folder, cache, tmp_path, caplog
 ):

@@ -104,7 +104,7 @@ def test_the_prompts_gradient_equals_finite_differences(lm):
         near, far = (
             float(loss(prompt + h * direction) - loss(prompt - h * direction)) / (2 * h) for h in (step, 2 * step)
         )
-        assert float((gradient * direction).sum()) == pytest.approx((4 * near - far) / 3, rel=5e-3, abs=5e-3)
+        assert float((gradient * direction).sum()) == pytest.approx((4 * near - far) / 3, rel=1e-2, abs=1e-2)
 
 
 def test_each_member_of_a_population_gets_what_its_solo_run_gets(lm):
