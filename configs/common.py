@@ -85,6 +85,11 @@ def get_config() -> ConfigDict:
 
     config.runs = ConfigDict()  # name → what differs from the above; a tuple stands for one run per value
 
+    config.tasks = ""  # several tasks, as "dart,mtop": every run for each of them; none: config.task
+    config.per_task = ConfigDict()  # task → what differs from the above for it, where `tasks` names it
+    config.data_dir = ""  # folder with a folder of released files for each of the `tasks`
+    config.models = ""  # several sources, separated by commas: every run for each of them; none: config.model
+
     config.execution = ConfigDict()  # how, not what: no part of a run's identity
     config.execution.checkpoint_every = 50  # steps between checkpoints: what kill -9 can cost
     config.execution.log_every = 5  # steps between rows of metrics.jsonl

@@ -20,7 +20,7 @@ import numpy as np
 from ipt_jax import evaluation, memory, mesh, preemption, report, retrieval, slots
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
-from ipt_jax.initialisation import initial_rows
+from ipt_jax.initialisation import initial_rows, loaded_rows
 from ipt_jax.layout import Template
 from ipt_jax.models import loading
 from ipt_jax.population import Member, arrange, describe_training, together, train_population
@@ -28,6 +28,7 @@ from ipt_jax.preparation import PreparedSplit, Preparer
 from ipt_jax.results import RunFolder, sync_results
 from ipt_jax.runs import Run, expand, populations
 from ipt_jax.search import Search
+from ipt_jax.sources import resolve_sources
 from ipt_jax.storage import canonical_json, write_json
 from ipt_jax.tasks import base, get_task
 from ipt_jax.training import Trainer
@@ -47,7 +48,7 @@ def resolve(config: ml_collections.ConfigDict) -> list[Run]:
     for name, settings in expand(config):
         frozen = ml_collections.FrozenConfigDict(settings)
         runs.append(Run(name, frozen, hash_of(frozen.task)))
-    return runs
+    return resolve_sources(runs)
 
 
 def _data_hash(settings: ml_collections.FrozenConfigDict) -> str:
@@ -84,7 +85,14 @@ def run(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> None:
         execution = Execution(config.execution, workdir)
         with preemption.restartable():
             for index, group in enumerate(groups):
-                failures += execution.run_group(group, f"[{index + 1}/{len(groups)}] {group[0].method}")
+                ready = [run for run in group if not lacks_source(run, workdir)]
+                failures += [
+                    f"run {run.id} ({run.method}) needs the prompt of run {run.source.id}, which was not trained"
+                    for run in group
+                    if run not in ready
+                ]
+                if ready:
+                    failures += execution.run_group(ready, f"[{index + 1}/{len(groups)}] {group[0].method}")
     else:
         _log.info("all %d runs in %s are finished; nothing to do", len(runs), workdir)
     if groups or not (workdir / "report" / "index.html").exists():
@@ -139,7 +147,7 @@ class Execution:
             split = rows_of(preparer, run, run.settings.task.split, with_target=False)
             members.append(evaluation.Member(split, folder.predictions))
         prompts = [
-            load_prompt(folder.path) if run.steps else start_of(preparer, run)
+            load_prompt(folder.path) if run.steps else start_of(preparer, run, self.workdir)
             for run, folder in zip(runs, folders, strict=True)
         ]
         prepared = time.monotonic()
@@ -210,7 +218,7 @@ class Execution:
         self._describe(run, folder)
         train = rows_of(preparer, run, "train", with_target=True)
         dev = rows_of(preparer, run, "dev", with_target=True)
-        start = start_of(preparer, run)
+        start = start_of(preparer, run, self.workdir)
         return Member(run, folder, train.rows, dev.rows[: run.settings.training.dev_examples], start)
 
     def _describe(self, run: Run, folder: RunFolder) -> None:
@@ -244,6 +252,7 @@ class Execution:
             "demonstrations": settings.layout.demonstrations,
             "retriever": settings.layout.retriever,
             "layout": settings.layout.to_dict(),
+            "prompt_source": run.source and {"run": run.source.id, "task": run.source.settings.task.name},
             "seed": settings.seed,
             "metric": task.metric,
             "score": scores[task.metric],
@@ -263,6 +272,11 @@ class Execution:
             "data_hash": run.data_hash,
             "versions": {"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in _VERSIONS},
         }
+
+
+def lacks_source(run: Run, workdir: Path) -> bool:
+    """Whether the run waits for another one's prompt."""
+    return run.source is not None and not RunFolder(workdir, run.source.id).prompt.exists()
 
 
 def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:
@@ -286,8 +300,12 @@ def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> P
     )
 
 
-def start_of(preparer: Preparer, run: Run) -> np.ndarray:
-    """f32[P, E], the rows that the run's prompt starts from."""
+def start_of(preparer: Preparer, run: Run, workdir: Path) -> np.ndarray:
+    """f32[P, E], the rows that the run's prompt starts from: its own, or those that another run has trained."""
+    if run.source is not None:
+        return loaded_rows(
+            preparer.lm, RunFolder(workdir, run.source.id).checkpoints, run.settings.layout.prompt_tokens
+        )
     limit = run.settings.limit.get("train", 0)
     return initial_rows(preparer.lm, run.settings, lambda: preparer.split("train", limit))
 

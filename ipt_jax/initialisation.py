@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Ma
     if prompt is None:
         return np.zeros((0, width), np.float32)
     if prompt.initialisation == "file":
-        return _loaded(lm, prompt.source, rows)
+        return loaded_rows(lm, prompt.source, rows)
     if prompt.initialisation in ("random_normal", "random_uniform"):
         spread = float(_embedded(lm, lm.tokenizer.ordinary_ids()).std())
         return random_rows(prompt.initialisation, spread, rows, width, seed)
@@ -110,11 +111,12 @@ def _embedded(lm: FrozenLM, ids: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.asarray(lm.decoder.embed(lm.params, np.asarray(ids)), np.float32)
 
 
-def _loaded(lm: FrozenLM, source: str, rows: int) -> np.ndarray:
+def loaded_rows(lm: FrozenLM, source: str | Path, rows: int) -> np.ndarray:
+    """f32[P, E] from a file or folder. Raises InputError where it is not a prompt of so many rows for this model."""
     loaded, width = load_prompt(source), lm.decoder.config.embed_dim
     if loaded.shape != (rows, width):
         raise InputError(
-            f"config.prompt.source={source!r} is {list(loaded.shape)}, the run wants [{rows}, {width}] "
+            f"config.prompt.source={str(source)!r} is {list(loaded.shape)}, the run wants [{rows}, {width}] "
             f"(layout.prompt_tokens × the width of {lm.name})"
         )
     return loaded

@@ -63,13 +63,14 @@ def method_label(
       retriever: how they are chosen; 'random' is named so, every other one is 'retrieved', or 'least similar'
         where the selection is 'farthest'. Unused at k = 0.
       steps: training steps.
-      prompt_source: the prompt that was loaded, or None or '' where it starts from its initialiser.
+      prompt_source: what was loaded, such as 'a prompt' or 'PT of mtop'; None or '' where it starts from its
+        initialiser.
       selection: 'nearest' or 'farthest'.
 
     Example:
       (0, 0) 'zero-shot' · (0, 3, 'bm25') 'ICL, retrieved three-shot' · (25, 0) with steps 'PT' ·
       (25, 1, 'dense') with steps 'IPT' · (25, 1, 'random') with steps 'IPT, random one-shot' ·
-      (25, 1, 'dense') with a loaded prompt and no steps 'transfer, retrieved one-shot'.
+      (25, 1, 'dense') with 'a prompt' and no steps 'transfer, retrieved one-shot'.
     """
     number = _NUMBER_WORDS.get(demonstrations, str(demonstrations))
     chosen = "random" if retriever == "random" else "least similar" if selection == "farthest" else "retrieved"
@@ -77,11 +78,13 @@ def method_label(
     if not prompt_tokens:
         return f"ICL, {shots}" if demonstrations else shots
     if not steps:
-        return f"transfer, {shots}" if prompt_source else f"untrained prompt, {shots}"
+        if not prompt_source:
+            return f"untrained prompt, {shots}"
+        return f"transfer, {shots}" if prompt_source == "a prompt" else f"transfer of {prompt_source}, {shots}"
     name = "IPT" if demonstrations else "PT"
     if demonstrations and shots != "retrieved one-shot":  # the paper's IPT has one retrieved demonstration
         name += f", {shots}"
-    return f"{name}, from a prompt" if prompt_source else name
+    return f"{name}, from {prompt_source}" if prompt_source else name
 
 
 @dataclass(frozen=True)

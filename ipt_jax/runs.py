@@ -7,7 +7,8 @@ import dataclasses
 import difflib
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
@@ -15,6 +16,8 @@ import ml_collections
 from ipt_jax.errors import InputError
 from ipt_jax.results import method_label, run_id
 from ipt_jax.settings import FLOATS, check, check_execution, reduced
+from ipt_jax.sources import over_tasks
+from ipt_jax.tasks import check_name
 
 # The sections that decide a result. `name`, `runs` and `execution` do not: they are not part of a run's id.
 SECTIONS = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
@@ -56,11 +59,13 @@ class Run:
         None without training steps, and leaves that cannot matter have their neutral value, so that equal
         experiments have equal ids whatever they were called.
       data_hash: sha256 of the data that the run reads.
+      source: the run whose prompt it takes, see `sources`.
     """
 
     name: str
     settings: ml_collections.FrozenConfigDict
     data_hash: str
+    source: Run | None = None
 
     @property
     def id(self) -> str:
@@ -84,9 +89,21 @@ class Run:
             layout.demonstrations,
             layout.retriever,
             self.steps,
-            prompt.source if prompt else None,
+            self._prompt_label() if prompt else None,
             layout.selection,
         )
+
+    @property
+    def depth(self) -> int:
+        """How many runs must be finished before it, one after another."""
+        return 0 if self.source is None else 1 + self.source.depth
+
+    def _prompt_label(self) -> str:
+        """Where a loaded prompt comes from; nothing where it starts from its initialiser."""
+        if self.source is None:
+            return "a prompt" if self.settings.prompt.source else ""
+        own = self.source.settings.task.name == self.settings.task.name
+        return self.source.method if own else f"{self.source.method} of {self.source.settings.task.name}"
 
 
 def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]]:
@@ -94,7 +111,9 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
 
     `config.runs` maps a name to what differs from the base. A tuple where the base has a single value is
     an axis: `{"seed": (0, 1)}` is two runs. So is a tuple in the base's `training`: `learning_rate = (1e-3, 3e-3)`
-    there doubles every run that does not say its own.
+    there doubles every run that does not say its own. `config.tasks` and `config.models` repeat all runs for each task
+    and language model they name. `run:NAME@*` as the source of a prompt is an axis too, over those tasks (see
+    `sources`).
 
     Raises:
       InputError: an override of a leaf that does not exist, or a value that is out of range.
@@ -106,10 +125,15 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     base = {**settings, "training": _single(settings["training"])}
     check_execution(plain["execution"])
     expanded: dict[str, tuple[str, dict[str, Any]]] = {}
-    for name, overrides in (plain["runs"] or {plain["name"]: {}}).items():
+    tasks = _names(plain["tasks"])
+    for (place, setting), (name, overrides) in itertools.product(
+        list(_settings(plain, tasks)), (plain["runs"] or {plain["name"]: {}}).items()
+    ):
         merged = copy.deepcopy(base)
+        _override(merged, setting, place)
         _override(merged, overrides, f"config.runs.{name}")
         merged["training"] |= {leaf: v for leaf, v in searches.items() if leaf not in overrides.get("training", {})}
+        merged["prompt"]["source"] = over_tasks(merged["prompt"]["source"], tasks or [merged["task"]["name"]])
         for one in _product(merged, base):
             check(one, f"run {name!r}: ")
             one = reduced(one)
@@ -117,8 +141,35 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     return list(expanded.values())
 
 
+def _settings(plain: Mapping[str, Any], tasks: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What each combination of a task and a language model overrides, and where the config says so."""
+    for task in tasks:
+        check_name(task, "config.tasks")
+    for task in plain["per_task"]:
+        check_name(task, "config.per_task")
+    for model, task in itertools.product(_names(plain["models"]) or [None], tasks or [None]):
+        setting: dict[str, Any] = {}
+        if task is not None:
+            setting = copy.deepcopy(plain["per_task"].get(task, {}))
+            own = {"name": task}
+            if plain["data_dir"]:
+                own["data_dir"] = os.path.join(plain["data_dir"], task)
+            setting["task"] = {**own, **setting.get("task", {})}
+        if model is not None:
+            setting["model"] = {**setting.get("model", {}), "source": model}
+        yield f"config.per_task.{task}", setting
+
+
+def _names(text: str) -> list[str]:
+    """What stands between the commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def populations(runs: Iterable[Run]) -> list[list[Run]]:
-    """Groups runs that differ only in what a prompt carries for itself; the order of first members is kept."""
+    """Groups runs that differ only in what a prompt carries for itself.
+
+    The order of first members is kept among those that can start at the same time: no group waits for a later one.
+    """
     groups: dict[str, list[Run]] = {}
     for run in runs:
         shared = run.identity()
@@ -128,7 +179,7 @@ def populations(runs: Iterable[Run]) -> list[list[Run]]:
                 section = section[part] or {}
             section.pop(path[-1], None)
         groups.setdefault(json.dumps(shared, sort_keys=True), []).append(run)
-    return list(groups.values())
+    return sorted(groups.values(), key=lambda group: max(run.depth for run in group))
 
 
 def _override(target: dict[str, Any], overrides: Mapping[str, Any], place: str) -> None:

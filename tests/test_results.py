@@ -75,10 +75,10 @@ def test_a_run_id_refuses_nan():
         ((25, 1, "dense", 100, None), "IPT"),
         ((25, 1, "random", 100, None), "IPT, random one-shot"),
         ((25, 3, "dense", 100, None), "IPT, retrieved three-shot"),
-        ((25, 1, "dense", 0, "runs/dart"), "transfer, retrieved one-shot"),
-        ((25, 0, None, 0, "runs/dart"), "transfer, zero-shot"),
+        ((25, 1, "dense", 0, "a prompt"), "transfer, retrieved one-shot"),
+        ((25, 0, None, 0, "a prompt"), "transfer, zero-shot"),
         ((25, 0, None, 0, None), "untrained prompt, zero-shot"),
-        ((25, 0, None, 100, "runs/dart"), "PT, from a prompt"),
+        ((25, 0, None, 100, "a prompt"), "PT, from a prompt"),
     ],
 )
 def test_the_label_of_a_method_follows_from_its_numbers(numbers, label):

@@ -89,11 +89,16 @@ def _parse(value: str, default: Any, text: str) -> Any:
         ) from None
 
 
-def _named(name: str) -> type:
+def check_name(name: str, place: str) -> None:
+    """Raises InputError, naming the place and the nearest name, for what is no task."""
     if name not in TASKS:
         near = difflib.get_close_matches(name, TASKS, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"config.task.name = {name!r} is not a task; {hint}there are: {', '.join(sorted(TASKS))}")
+        raise InputError(f"{place} = {name!r} is not a task; {hint}there are: {', '.join(sorted(TASKS))}")
+
+
+def _named(name: str) -> type:
+    check_name(name, "config.task.name")
     return TASKS[name]
 
 
