@@ -239,7 +239,7 @@ def test_markup_in_names_and_notes_is_shown_as_text(tmp_path):
 
 def test_a_result_whose_scores_are_not_listed_still_shows_its_score(setting):
     bare = replace(setting.runs[0], result={**setting.runs[0].result, "scores": {}, "score": 12.34})
-    assert tables.table(Setting((Method("zero-shot", (bare,)),))).rows == [["zero-shot", "12.3", "0", "0", "1"]]
+    assert tables.table(Setting((Method("zero-shot", (bare,)),))).rows == [["zero-shot", "12.3", "–", "0", "0", "1"]]
 
 
 @pytest.mark.parametrize(

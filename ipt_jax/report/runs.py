@@ -75,11 +75,16 @@ def identity(run: Run) -> dict[str, Any]:
 
 
 def resolved(run: Run | Unscored) -> dict[str, Any]:
-    """The part of the identity that is known before a run has a result."""
+    """The part of the identity that is known before a run has a result.
+
+    A prompt that was taken from another run comes from a run of the same seed; `method` says from which kind of run.
+    """
     return {
         key: value
         for key, value in flatten(run.config).items()
-        if key not in ("name", _LEARNING_RATE) and key.rpartition(".")[2] not in ("seed", "run")
+        if key not in ("name", _LEARNING_RATE)
+        and key.rpartition(".")[2] not in ("seed", "run")
+        and not (key == "prompt.source" and str(value).startswith("run:"))
     }
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.statistics import Spread, spread
 
-FOOTNOTE = "Mean ± sample standard deviation over seeds; a single seed has no deviation."
+FOOTNOTE = "Mean ± sample standard deviation over seeds; a single seed has no deviation and no interval."
 
 _METRIC_TITLES = {
     "bleu_unifiedskg": "BLEU (UnifiedSKG)",
@@ -50,6 +51,11 @@ def caution(setting: Setting) -> list[str]:
     return ["The scores are of the dev split, on which the learning rate was chosen: they flatter the choice."]
 
 
+def paper_notes(setting: Setting) -> list[str]:
+    """Where the paper's numbers come from, if the table has any."""
+    return [paper_numbers()["source"]] if models_beside(str(setting["task"]), str(setting["model"])) else []
+
+
 def metric_names(setting: Setting) -> list[str]:
     """The metrics that any run of the setting has, the headline first."""
     names = {setting["metric"]: None}
@@ -81,14 +87,27 @@ class Table:
 
 def table(setting: Setting) -> Table:
     """A row per method: its name, each metric over the seeds, prompt rows, demonstrations and number of seeds."""
-    metrics = metric_names(setting)
-    header = ["Method", *map(metric_title, metrics), "Prompt rows", "Demonstrations", "Seeds"]
+    metrics, task = metric_names(setting), str(setting["task"])
+    beside = models_beside(task, str(setting["model"]))
+    headline = metric_title(setting["metric"])
+    header = ["Method", *map(metric_title, metrics), f"95 % interval of {headline}"]
+    header += [*(f"Paper, {model}" for model in beside), "Prompt rows", "Demonstrations", "Seeds"]
     rows = []
     for method in setting.methods:
         scores = [score_spread(method, metric) for metric in metrics]
+        papers = [paper_score(model, method.label, task) for model in beside]
         numbers = [method.prompt_tokens, method.demonstrations, len(method.runs)]
-        rows.append([method.label, *(str(score) if score else "–" for score in scores), *map(str, numbers)])
-    return Table(header, rows, scores=len(metrics))
+        cells = [*scores, _interval(score_spread(method, setting["metric"])), *papers]
+        rows.append([method.label, *(str(cell) if cell else "–" for cell in cells), *map(str, numbers)])
+    return Table(header, rows, scores=len(metrics) + 1 + len(beside))
+
+
+def _interval(score: Spread | None) -> str:
+    """'41.2 to 43.0', of the mean over seeds; nothing for a single one."""
+    if score is None or score.interval is None:
+        return ""
+    low, high = score.interval
+    return f"{low:.1f} to {high:.1f}"
 
 
 def terminal_table(workdir: str | os.PathLike) -> str:
@@ -120,7 +139,7 @@ def as_latex(settings: Sequence[Setting]) -> str:
 
 
 def _notes(setting: Setting) -> list[str]:
-    return [FOOTNOTE, *choice_notes(setting), *metric_notes(setting)]
+    return [FOOTNOTE, *choice_notes(setting), *metric_notes(setting), *paper_notes(setting)]
 
 
 def text_block(headings: Sequence[str], content: Table, notes: Sequence[str]) -> str:
@@ -167,13 +186,15 @@ def as_csv(settings: Sequence[Setting]) -> str:
     writer = csv.writer(file, lineterminator="\n")
     shared = ["task", "split", "examples", "model"]
     own = ["method", "prompt_tokens", "demonstrations", "retriever", "metric", "mean", "deviation", "seeds"]
+    own += ["interval_low", "interval_high"]
     writer.writerow([*shared, *own])
     for setting in settings:
         for method in setting.methods:
             place = [*(setting[key] for key in shared), method.label, method.prompt_tokens, method.demonstrations]
             for metric in metric_names(setting):
                 if score := score_spread(method, metric):
-                    writer.writerow([*place, method.retriever, metric, score.mean, score.deviation, score.n])
+                    interval = score.interval or (None, None)
+                    writer.writerow([*place, method.retriever, metric, score.mean, score.deviation, score.n, *interval])
     return file.getvalue()
 
 

@@ -1,0 +1,44 @@
+"""The paper's numbers beside ours."""
+
+import json
+from pathlib import Path
+
+import pytest
+from test_report import setting  # noqa: F401
+
+from ipt_jax.report import tables
+from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
+
+GIVEN = Path(__file__).parents[2] / "shared" / "paper_numbers.json"
+
+
+def test_our_model_stands_beside_the_papers_same_one_and_another_beside_all():
+    assert models_beside("dart", "bigscience/bloom-1b1") == ["BLOOM-1.1B"]
+    assert models_beside("dart", "SmolLM2-135M-Instruct") == ["BLOOM-1.1B", "OPT-1.3B", "GPT-2-XL"]
+    assert models_beside("sample", "gpt2-xl") == []
+
+
+def test_a_row_of_the_table_has_the_papers_score_of_that_method(setting):  # noqa: F811
+    run = setting.runs[0]
+    dart = [
+        Method(label, (type(run)({**run.result, "task": "dart", "model": "gpt2-xl", "method": label}),))
+        for label in ("ICL, random one-shot", "IPT")
+    ]
+    content = tables.table(Setting(tuple(dart)))
+    column = content.header.index("Paper, GPT-2-XL")
+    assert [row[column] for row in content.rows] == ["–", "42.1 ± 0.2"]
+    assert "arXiv 2302.11521" in tables.as_markdown([Setting(tuple(dart))])
+
+
+@pytest.mark.skipif(not GIVEN.exists(), reason="the numbers as they were typed are not in ../shared")
+def test_the_table_is_the_one_that_was_typed():
+    given = json.loads(GIVEN.read_text())
+    names = {"random one-shot ICL": "ICL, random one-shot", "PT": "PT", "IPT": "IPT"}
+    names |= {f"retrieved {n}-shot ICL": f"ICL, retrieved {n}-shot" for n in ("one", "three")}
+    for model, methods in given["table1"].items():
+        for method, scores in methods.items() if model != "metrics" else ():
+            for task, score in scores.items():
+                ours = paper_score(model.removesuffix("-1.5B"), names[method], task.lower())
+                assert [ours.mean, ours.deviation] == (score if isinstance(score, list) else [score, None])
+    assert paper_numbers()["prompt_length"]["rows"] == given["fig_num_prompt_tokens"]["x"]
