@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from test_report import setting  # noqa: F401
 
 from ipt_jax.report import tables
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.collect import Method, Setting, collect
 from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
+from tests.report_samples import make_workdir
 
 GIVEN = Path(__file__).parents[2] / "shared" / "paper_numbers.json"
 
@@ -19,7 +19,8 @@ def test_our_model_stands_beside_the_papers_same_one_and_another_beside_all():
     assert models_beside("sample", "gpt2-xl") == []
 
 
-def test_a_row_of_the_table_has_the_papers_score_of_that_method(setting):  # noqa: F811
+def test_a_row_of_the_table_has_the_papers_score_of_that_method(tmp_path):
+    (setting,) = collect([make_workdir(tmp_path / "work", examples=4)]).settings
     run = setting.runs[0]
     dart = [
         Method(label, (type(run)({**run.result, "task": "dart", "model": "gpt2-xl", "method": label}),))

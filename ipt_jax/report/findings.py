@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.examples import example_scores
 from ipt_jax.report.statistics import Difference, paired_bootstrap, spread
 from ipt_jax.report.tables import metric_title
 
@@ -68,20 +69,11 @@ def _compare(setting: Setting, contender: Method, baseline: Method) -> Finding:
 
 def _paired(contender: Method, baseline: Method) -> Difference | None:
     """Compares the scores of the examples both methods have, each averaged over the method's seeds."""
-    ours, theirs = _example_scores(contender), _example_scores(baseline)
+    ours, theirs = example_scores(contender), example_scores(baseline)
     shared = [example for example in theirs if example in ours]
     if len(shared) < 2:
         return None
     return paired_bootstrap([ours[example] for example in shared], [theirs[example] for example in shared])
-
-
-def _example_scores(method: Method) -> dict[str, float]:
-    """Example id → score, mean over the runs, for the examples that have a score in every run of the method."""
-    per_run = [
-        {row["id"]: row["score"] for row in run.predictions if row.get("score") is not None} for run in method.runs
-    ]
-    shared = [example for example in per_run[0] if all(example in scores for scores in per_run)]
-    return {example: spread([scores[example] for scores in per_run]).mean for example in shared}
 
 
 def _verdict(corpus: float, examples: Difference | None) -> str:
