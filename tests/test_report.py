@@ -157,8 +157,8 @@ def test_the_explorer_keeps_an_input_once_and_what_was_shown_before_it_once_per_
 
 def test_more_examples_than_a_page_can_hold_are_cut_and_the_page_says_so(workdir, setting):
     assert [len(entry["examples"]) for entry in explorer_data([setting, setting], limit=50)] == [25, 25]
-    assert "the first 7 of 40 examples" in page(collect([workdir]), [[]], [None], example_limit=7)
-    assert "of 40 examples" not in page(collect([workdir]), [[]], [None])
+    assert "the first 7 of 40 examples" in page(collect([workdir]), [[]], [None], [[]], example_limit=7)
+    assert "of 40 examples" not in page(collect([workdir]), [[]], [None], [[]])
 
 
 def test_json_for_a_script_element_cannot_end_it_and_says_the_same():

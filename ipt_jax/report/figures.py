@@ -14,7 +14,7 @@ from ipt_jax.report.statistics import spread
 SMOOTHING_HALF_LIFE = 5  # logged rows
 
 # Read on white as on near-black, and told apart with the common colour deficiencies.
-_COLOURS = ("#3f83c9", "#d9781f", "#2f9a74", "#a566b8", "#c8524f", "#8a8a2a")
+COLOURS = ("#3f83c9", "#d9781f", "#2f9a74", "#a566b8", "#c8524f", "#8a8a2a")
 _LINE_STYLES = ("solid", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _TEXT = "#7a7a7a"  # the inline version replaces it by the page's text colour
 _MOST_TICKS = 8
@@ -51,7 +51,7 @@ def training_curves(setting: Setting, prefix: str = "") -> list[Figure]:
     """
     figures = []
     if methods := _with_curve(setting, "loss"):
-        axes = _Axes("Training loss", f"{prefix}training_loss")
+        axes = Axes("Training loss", f"{prefix}training_loss")
         for colour, style, label, run in _lines(methods):
             steps, losses = curve(run, "loss")
             axes.plot(steps, losses, color=colour, linewidth=0.6, alpha=0.25)
@@ -62,7 +62,7 @@ def training_curves(setting: Setting, prefix: str = "") -> list[Figure]:
         )
         figures.append(axes.figure("training_loss", caption))
     if methods := _with_curve(setting, "dev_loss"):
-        axes = _Axes("Loss on the dev split", f"{prefix}dev_loss")
+        axes = Axes("Loss on the dev split", f"{prefix}dev_loss")
         for colour, style, label, run in _lines(methods):
             steps, losses = curve(run, "dev_loss")
             axes.plot(steps, losses, color=colour, linestyle=style, label=label, marker="o")
@@ -79,13 +79,13 @@ def search_curve(setting: Setting, prefix: str = "") -> Figure | None:
     """
     if not setting.searches:
         return None
-    axes = _Axes("Best loss on the dev split", f"{prefix}learning_rate", "Learning rate")
+    axes = Axes("Best loss on the dev split", f"{prefix}learning_rate", "Learning rate")
     axes.log_scale([candidate.rate for search in setting.searches for candidate in search.candidates])
     # A method keeps the colour that it has in the training curves.
     trained = [method.label for method in setting.methods if method.runs[0].trained]
     for i, search in enumerate(setting.searches):
         place = trained.index(search.label) if search.label in trained else len(trained) + i
-        colour = _COLOURS[place % len(_COLOURS)]
+        colour = COLOURS[place % len(COLOURS)]
         points = [(candidate.rate, loss) for candidate in search.candidates for loss in candidate.losses()]
         means = [(each.rate, spread(each.losses()).mean) for each in search.candidates if each.losses()]
         axes.plot(*zip(*points, strict=True), color=colour, linestyle="none", marker="o", alpha=0.5)
@@ -138,14 +138,14 @@ def _lines(methods: list[Method]) -> Iterator[tuple[str, object, str | None, Run
     for i, method in enumerate(methods):
         for j, run in enumerate(method.runs):
             label = method.label if j == 0 else None
-            yield _COLOURS[i % len(_COLOURS)], _LINE_STYLES[j % len(_LINE_STYLES)], label, run
+            yield COLOURS[i % len(COLOURS)], _LINE_STYLES[j % len(_LINE_STYLES)], label, run
 
 
 def _seeds(methods: list[Method]) -> str:
     return " Line styles tell the seeds apart." if any(len(method.runs) > 1 for method in methods) else ""
 
 
-class _Axes:
+class Axes:
     """One pair of axes in the report's style; no pyplot, so neither a display nor global state."""
 
     def __init__(self, title: str, id_prefix: str, x_label: str = "Step"):
@@ -162,6 +162,19 @@ class _Axes:
     def plot(self, places: Sequence[float], values: Sequence[float], **line) -> None:
         with self._style():
             self._axes.plot(places, values, **{"linewidth": 1.5, "markersize": 3} | line)
+
+    def band(self, places: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> None:
+        with self._style():
+            self._axes.fill_between(places, low, high, color=colour, alpha=0.15, linewidth=0)
+
+    def level(self, value: float, label: str) -> None:
+        """A horizontal line across."""
+        with self._style():
+            self._axes.axhline(value, color=_TEXT, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
+
+    def name_places(self, places: Sequence[float], names: Sequence[str]) -> None:
+        with self._style():
+            self._axes.set_xticks(places, names)
 
     def log_scale(self, places: Sequence[float]) -> None:
         """A logarithmic x axis that names the places themselves, or every n-th where there are many."""

@@ -19,6 +19,7 @@ from ipt_jax.report.figures import Figure, search_curve, training_curves
 from ipt_jax.report.findings import findings
 from ipt_jax.report.prompts import complaints, prompts
 from ipt_jax.report.search_tables import RULE, as_files, search_table
+from ipt_jax.report.views import View, views
 from ipt_jax.results import write_text
 
 
@@ -47,11 +48,13 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
     collection = collect(workdirs)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    figures, searches = [], []
+    figures, searches, looks = [], [], []
     for number, setting in enumerate(collection.settings, start=1):
         figures.append(training_curves(setting, prefix=f"setting{number}-"))
         searches.append(search_curve(setting, prefix=f"setting{number}-"))
-        for figure in filter(None, [*figures[-1], searches[-1]]):
+        looks.append(views(setting, prefix=f"setting{number}-"))
+        drawn = [figure for view in looks[-1] for figure in view.figures]
+        for figure in filter(None, [*figures[-1], searches[-1], *drawn]):
             figure.save(folder, prefix=f"setting{number}-" if len(collection.settings) > 1 else "")
     write_text(folder / "table.txt", "\n\n".join(map(tables.as_text, collection.settings)) + "\n")
     write_text(folder / "table.md", tables.as_markdown(collection.settings))
@@ -59,7 +62,7 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
     write_text(folder / "table.csv", tables.as_csv(collection.settings))
     for ending, text in as_files(collection.settings).items():
         write_text(folder / f"learning_rate.{ending}", text)
-    write_text(folder / "index.html", page(collection, figures, searches))
+    write_text(folder / "index.html", page(collection, figures, searches, looks))
     return folder / "index.html"
 
 
@@ -67,6 +70,7 @@ def page(
     collection: Collection,
     figures: list[list[Figure]],
     searches: list[Figure | None],
+    looks: list[list[View]],
     *,
     example_limit: int = EXAMPLE_LIMIT,
 ) -> str:
@@ -75,6 +79,7 @@ def page(
     Args:
       figures: the training curves of each setting.
       searches: the figure of each setting's learning-rate searches, or None.
+      looks: the views of each setting.
       example_limit: as of `explorer_data`.
     """
     environment = jinja2.Environment(
@@ -102,12 +107,13 @@ def page(
                 "choices": [search.sentence for search in setting.searches],
                 "caution": tables.caution(setting),
                 "search": _search(setting, search),
+                "views": [_view(view) for view in seen],
                 "prompts": prompts(setting),
                 "complaints": complaints(setting),
                 "cost": _cost(setting),
                 "conditions": _conditions(setting),
             }
-            for setting, drawn, search in zip(collection.settings, figures, searches, strict=True)
+            for setting, drawn, search, seen in zip(collection.settings, figures, searches, looks, strict=True)
         ],
         footnote=tables.FOOTNOTE,
         rule=RULE,
@@ -139,6 +145,11 @@ def _search(setting: Setting, figure: Figure | None) -> dict[str, Any] | None:
         return None
     shown = [(f"Learning rates of {search.label}", search_table(setting, search)) for search in setting.searches]
     return {"drawing": Markup(figure.inline), "caption": figure.caption, "tables": shown}
+
+
+def _view(view: View) -> dict[str, Any]:
+    drawn = [(Markup(figure.inline), figure.caption) for figure in view.figures]
+    return {"title": view.title, "text": view.text, "figures": drawn, "tables": view.tables}
 
 
 def _facts(setting: Setting) -> list[tuple[str, str]]:

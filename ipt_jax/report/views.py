@@ -1,0 +1,123 @@
+"""What a report shows of a setting where its runs allow it: scores by prompt length, and by similarity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ipt_jax.report.collect import Setting
+from ipt_jax.report.figures import COLOURS, Axes, Figure
+from ipt_jax.report.prompt_length import Length, prompt_lengths
+from ipt_jax.report.similarity import Bin, BySimilarity, by_similarity
+from ipt_jax.report.statistics import holm
+from ipt_jax.report.tables import Table, metric_title
+
+
+@dataclass(frozen=True)
+class View:
+    """One look at a setting.
+
+    Attributes:
+      title: its heading.
+      text: what it says in words and what a reader must know.
+      figures, tables: a table with its caption.
+    """
+
+    title: str
+    text: tuple[str, ...]
+    figures: tuple[Figure, ...]
+    tables: tuple[tuple[str, Table], ...]
+
+
+def views(setting: Setting, prefix: str = "") -> list[View]:
+    """Those that the setting has runs for.
+
+    Args:
+      prefix: begins the ids inside inline SVGs, because all figures of a page share one name space.
+    """
+    found = []
+    if lengths := prompt_lengths(setting):
+        found.append(_length_view(setting, lengths, prefix))
+    if bins := by_similarity(setting):
+        found.append(_similarity_view(setting, bins, prefix))
+    return found
+
+
+def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> View:
+    metric = metric_title(setting["metric"])
+    axes = Axes(metric, f"{prefix}prompt_length", "Prompt rows")
+    axes.log_scale([length.rows for length in lengths])
+    for kind, colour in zip(("PT", "IPT"), COLOURS, strict=False):
+        points = [(length.rows, length.scores[kind]) for length in lengths if kind in length.scores]
+        if points:
+            rows, scores = zip(*points, strict=True)
+            axes.plot(rows, [score.mean for score in scores], color=colour, label=kind, marker="o")
+            reach = [score.deviation or 0.0 for score in scores]
+            low, high = ([s.mean + sign * r for s, r in zip(scores, reach, strict=True)] for sign in (-1, 1))
+            axes.band(rows, low, high, colour)
+    for method in setting.methods:
+        if method.result.get("method") == "ICL, retrieved one-shot":
+            axes.level(method.result["score"], "ICL, retrieved one-shot")
+    caption = f"{metric} against the number of prompt rows: mean and standard deviation over seeds."
+    tested = [length for length in lengths if length.p_value is not None]
+    corrected = dict(zip((t.rows for t in tested), holm([t.p_value for t in tested]), strict=True)) if tested else {}
+    rows = [
+        [
+            str(length.rows),
+            *(str(length.scores.get(kind) or "–") for kind in ("PT", "IPT")),
+            "–" if length.ratio is None else f"{length.ratio.value:.2f}",
+            "–" if length.ratio is None else f"{length.ratio.low:.2f} to {length.ratio.high:.2f}",
+            f"{corrected[length.rows]:.3f}" if length.rows in corrected else "–",
+        ]
+        for length in lengths
+    ]
+    header = ["Prompt rows", "PT", "IPT", "Deviation of PT / IPT", "95 % interval", "p of equal variances"]
+    text = (
+        "The quotient of the standard deviations of PT and IPT over seeds, with a bootstrap interval, and the p-value "
+        "of equal variances by Brown and Forsythe, corrected by Holm for the number of lengths. A handful of seeds "
+        "says little about a variance.",
+    )
+    table = Table(header, rows, scores=2)
+    return View("By prompt length", text, (axes.figure("prompt_length", caption),), ((caption, table),))
+
+
+def _similarity_view(setting: Setting, found: BySimilarity, prefix: str) -> View:
+    labels = list(found.equal_width[0].scores)
+    axes = Axes("Mean score per example", f"{prefix}similarity", "Similarity of the demonstration")
+    centres = [(each.low + each.high) / 2 for each in found.equal_width]
+    for i, label in enumerate(labels):
+        points = [
+            (centre, each.scores[label])
+            for centre, each in zip(centres, found.equal_width, strict=True)
+            if each.scores[label] is not None
+        ]
+        axes.plot(*zip(*points, strict=True), color=COLOURS[i % len(COLOURS)], label=label, marker="o")
+    axes.name_places(
+        centres, [f"{centre:.2f}\n{each.examples}" for centre, each in zip(centres, found.equal_width, strict=True)]
+    )
+    caption = "Mean score per example in six bins of equal width, with the number of examples in each."
+    text = (
+        f"Examples by the similarity of the demonstration that {found.guide} sees; methods without demonstrations are "
+        "measured on the same examples. Scores are means over seeds and examples, not scores of the whole split.",
+    )
+    return View(
+        "By similarity",
+        text,
+        (axes.figure("similarity", caption),),
+        (
+            ("Six bins of equal width", _bin_table(found.equal_width, labels)),
+            ("Six bins of equally many examples", _bin_table(found.quantiles, labels)),
+        ),
+    )
+
+
+def _bin_table(bins: Sequence[Bin], labels: Sequence[str]) -> Table:
+    rows = [
+        [
+            f"{each.low:.3f} to {each.high:.3f}",
+            *("–" if each.scores[label] is None else f"{each.scores[label]:.1f}" for label in labels),
+            str(each.examples),
+        ]
+        for each in bins
+    ]
+    return Table(["Similarity", *labels, "Examples"], rows, scores=len(labels))
