@@ -285,20 +285,20 @@ def step_bytes(case: Case) -> float:
 
 
 def memory_rate(folder: Path, settings: dict[str, Any]) -> Round:
-    """A side that answers with bytes per second, read and written, of adding one to a large array."""
+    """A side that answers with bytes per second of a matrix of 1 GiB that is read for its product with a vector."""
     del folder, settings
     import jax
     import jax.numpy as jnp
 
-    array, count = jnp.ones(2**28, jnp.float32), 10
-    add = jax.jit(lambda x: x + 1)
-    jax.block_until_ready(add(array))
+    matrix, vector, count = jnp.ones((2**14, 2**14), jnp.float32), jnp.ones(2**14, jnp.float32), 10
+    multiply = jax.jit(jnp.dot)
+    jax.block_until_ready(multiply(matrix, vector))
 
     def once() -> float:
         started = time.perf_counter()
         for _ in range(count):
-            jax.block_until_ready(add(array))
-        return 2 * count * array.nbytes / (time.perf_counter() - started)
+            jax.block_until_ready(multiply(matrix, vector))
+        return count * matrix.nbytes / (time.perf_counter() - started)
 
     return once
 

@@ -8,7 +8,7 @@ from test_decoding import LMS, PROMPTS, decode, oracle, stop_ids
 from ipt_jax.search import Search
 
 
-@pytest.mark.parametrize("family", LMS)
+@pytest.mark.parametrize("family", ["llama", pytest.param("gpt2", marks=pytest.mark.slow)])
 def test_a_row_alone_equals_the_row_in_any_batch_under_its_own_prompt(family):
     random = np.random.default_rng(0)
     work = [(i % 2, random.integers(1, 200, size=n).tolist()) for i, n in enumerate((3, 40, 17, 30))]

@@ -160,6 +160,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_on_a_mesh_each_device_runs_the_kernel_on_its_own_rows_and_heads():
     tests = Path(__file__).parent
     environment = {

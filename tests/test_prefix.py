@@ -53,9 +53,10 @@ def generate(lm, prompts, work, search):
 
 # The penalty looks at the tokens that a prefix covers too.
 @pytest.mark.parametrize(
-    "search", [Search(6, repetition_penalty=1.5), Search(6, num_beams=3)], ids=["penalised greedy", "beams"]
+    ("family", "prompt_rows", "search"),
+    [("gpt2", 3, Search(6, repetition_penalty=1.5)), ("llama", 0, Search(6, num_beams=3))],
+    ids=["penalised greedy", "beams"],
 )
-@pytest.mark.parametrize(("family", "prompt_rows"), [("gpt2", 3), ("llama", 0)])
 def test_the_same_tokens_come_out_with_and_without_a_shared_prefix(family, prompt_rows, search, monkeypatch):
     lm, random = LMS[family], np.random.default_rng(0)
     work = rows_of(random, 2, [[7, 8, 9, 10] * 10, [3] * 40], 6)

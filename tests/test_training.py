@@ -19,7 +19,7 @@ from ipt_jax.training import NEVER, Trainer, member_losses
 P, STEPS = 4, 12
 
 
-@pytest.fixture(scope="module", params=["llama", "gpt2"])
+@pytest.fixture(scope="module", params=["llama", pytest.param("gpt2", marks=pytest.mark.slow)])
 def lm(request):
     return tiny_lm(request.param)
 
