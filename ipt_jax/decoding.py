@@ -86,6 +86,19 @@ class Model:
     layers: tuple[Any, ...]
     stops: jax.Array
 
+    def step(
+        self, rows: Rows, newest: jax.Array, generated: tuple[Pair, ...], count: jax.Array, entry: jax.Array
+    ) -> tuple[jax.Array, tuple[Pair, ...]]:
+        """Runs the newest tokens i32[B, W], of `count` i32[B] written ones, and puts them at `entry` of their ring.
+
+        Returns:
+          Hidden states [B, W, D] and what was generated, see `cache`.
+        """
+        embeddings = self.decoder.embed(self.params, newest)
+        return self.decoder.step(
+            self.params, self.layers, embeddings, rows.context, generated, rows.context_lengths, count - 1, entry
+        )
+
 
 class Strategy(Protocol):
     """A way to continue rows, token by token; without arrays and hashable, so static to `jax.jit`.

@@ -65,16 +65,7 @@ class Greedy:
         return self._choose(model, rows, written, hidden)
 
     def advance(self, model: Model, rows: Rows, carried: Written, entry: jax.Array) -> Written:
-        hidden, generated = model.decoder.step(
-            model.params,
-            model.layers,
-            model.decoder.embed(model.params, carried.token),
-            rows.context,
-            carried.generated,
-            rows.context_lengths,
-            carried.count - 1,
-            entry,
-        )
+        hidden, generated = model.step(rows, carried.token, carried.generated, carried.count, entry)
         return self._choose(model, rows, carried._replace(generated=generated), hidden)
 
     def live(self, carried: Written) -> jax.Array:

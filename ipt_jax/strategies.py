@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
-from typing import Any
 
-import jax
 import numpy as np
 
 from ipt_jax.beam_search import BeamSearch
-from ipt_jax.decoding import Decoded, Model, Strategy, prefill, run
+from ipt_jax.decoding import Strategy
 from ipt_jax.greedy import Greedy
 from ipt_jax.logits_processors import Processors
-from ipt_jax.models.decoder import FrozenDecoder
-from ipt_jax.prefix import Prefix
 from ipt_jax.sampling import Sampling, row_keys
 from ipt_jax.search import Search
 
@@ -39,39 +34,3 @@ def strategy_of(search: Search, end_tokens: int) -> Strategy:
         num_return_sequences=search.num_return_sequences,
         processors=processors,
     )
-
-
-def decode(
-    decoder: FrozenDecoder,
-    params: Any,
-    prompts: jax.Array | Prefix,
-    prompt_index: jax.Array,
-    tokens: jax.Array,
-    lengths: jax.Array,
-    stops: jax.Array,
-    keys: jax.Array | None,
-    search: Search,
-    *,
-    end_tokens: int,
-) -> Decoded:
-    """Continues one batch of rows from its first token to its last; a list of work is for `generation.generate`.
-
-    Args:
-      prompts, prompt_index, tokens, lengths: as in `decoding.prefill`.
-      stops: as in `decoding.Model`.
-      keys: of these rows, from `keys_of`.
-      end_tokens: how many end tokens there are.
-
-    Returns:
-      B · num_return_sequences rows, those of one row beside one another.
-    """
-    arrays = (prompts, prompt_index, tokens, lengths, stops, keys)
-    return _decode(decoder, strategy_of(search, end_tokens), params, *arrays)
-
-
-@functools.partial(jax.jit, static_argnames=("decoder", "strategy"))
-def _decode(decoder, strategy, params, prompts, prompt_index, tokens, lengths, stops, keys) -> Decoded:
-    model = Model(decoder, params, decoder.unstack(params), stops)
-    rows, last_hidden = prefill(decoder, params, prompts, prompt_index, tokens, lengths, keys)
-    carried = strategy.begin(model, rows, last_hidden)
-    return strategy.result(run(strategy, model, rows, carried, np.int32(0), 0)[1])

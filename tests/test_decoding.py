@@ -5,12 +5,13 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import one_batch
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_lm
 
-from ipt_jax import decoding, generation, slots, stopping, strategies
+from ipt_jax import decoding, generation, slots, stopping
 from ipt_jax.errors import InputError
 from ipt_jax.search import Search
 
@@ -129,7 +130,7 @@ def test_a_row_stops_at_the_end_token_at_a_stop_text_or_at_the_length_and_says_w
         table = stops.copy()
         table[whole[2]] = kind
         arrays = (jnp.zeros(1, jnp.int32), jnp.asarray([start]), jnp.ones(1, jnp.int32), jnp.asarray(table), None)
-        out = strategies.decode(lm.decoder, lm.params, jnp.asarray(PROMPTS), *arrays, SEARCH, end_tokens=1)
+        out = one_batch.decode(lm.decoder, lm.params, jnp.asarray(PROMPTS), *arrays, SEARCH, end_tokens=1)
         got = decoding.finish(out, lm.tokenizer, ())[0]
         assert list(got.tokens) == whole[:3] and got.stop == name
         assert np.asarray(out.tokens)[0, 3:].tolist() == [0] * (M - 3)

@@ -1,6 +1,5 @@
 """From a config to a report with a tiny model: every method, resume after kill -9, and failures that lose nothing."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_config
+from devices import simulated
 from tiny import tiny_lm, write_hf_folder
 
 from configs import totto
@@ -330,7 +330,7 @@ def test_a_prompt_trained_in_one_run_is_the_start_of_another(finished, lm_folder
 
 @pytest.mark.slow
 def test_four_devices_give_the_prompts_of_one(finished, lm_folder, cache, tmp_path):
-    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    environment = simulated(4)
     done = subprocess.run(
         command(tmp_path, lm_folder, cache, only="pt,zero_shot"),
         cwd=ROOT,

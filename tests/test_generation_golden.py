@@ -10,11 +10,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import one_batch
 import pytest
 import test_models_golden
 from search_settings import NEW_TOKENS, SEARCHES
 
-from ipt_jax import stopping, strategies
+from ipt_jax import stopping
 from ipt_jax.search import Search
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -51,7 +52,7 @@ def check(case, name):
     stops = np.zeros(decoder.config.vocab_size, np.int32)
     stops[golden["eos"]] = stopping.EOS
     search = Search(max_new_tokens=NEW_TOKENS, eos_token_id=golden["eos"].tolist(), **SEARCHES[name])
-    ours = strategies.decode(
+    ours = one_batch.decode(
         decoder,
         params,
         jnp.zeros((1, 0, decoder.config.embed_dim)),

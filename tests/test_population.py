@@ -1,12 +1,12 @@
 """Populations over several devices, in parts that fit, and as a search for the learning rate."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from devices import simulated
 from ml_collections import FrozenConfigDict
 
 from configs import common
@@ -22,12 +22,7 @@ TOLERANCE = 1e-5  # relative; sums over devices are added in another order
 
 @pytest.fixture(scope="module")
 def on_devices(tmp_path_factory):
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(TESTS.parent),
-    }
+    environment = simulated(8)
     done = subprocess.run(
         [sys.executable, str(TESTS / "prompts_on_devices.py"), str(tmp_path_factory.mktemp("devices"))],
         cwd=TESTS,

@@ -6,12 +6,12 @@ import pytest
 import test_models_golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_batch import decode
 from test_decoding import LMS, PROMPTS
 
 from ipt_jax import generation, prefix
 from ipt_jax.prefix import Prefix, best_cut, share_prefix
 from ipt_jax.search import Search
-from ipt_jax.strategies import decode
 
 
 @settings(max_examples=50)

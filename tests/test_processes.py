@@ -1,6 +1,5 @@
 """Several processes decode one work list and write one result."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -8,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from decode_together import decode
+from devices import simulated
 
 from ipt_jax.storage import read_rows
 
@@ -18,12 +18,7 @@ def test_two_processes_write_what_one_writes_and_no_row_twice(tmp_path):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(TESTS.parent),
-    }
+    environment = simulated(2)
     (tmp_path / "two").mkdir()
     (tmp_path / "one").mkdir()
     commands = [

@@ -1,13 +1,13 @@
 """Parameters over the mesh's model axis: which place is cut how, and the same answers on eight devices as on one."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import jax
 import pytest
+from devices import simulated
 from jax.sharding import AbstractMesh, PartitionSpec
 
 from ipt_jax.models.decoder import FrozenDecoder
@@ -27,12 +27,7 @@ CASES = [
 
 def on_eight(case):
     """What `eight_devices` prints of a golden checkpoint: mesh → errors relative to one device, places that are cut."""
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
-        "JAX_PLATFORMS": "cpu",
-        "PYTHONPATH": str(TESTS.parent),
-    }
+    environment = simulated(8)
     done = subprocess.run(
         [sys.executable, str(TESTS / "eight_devices.py"), case],
         cwd=TESTS,

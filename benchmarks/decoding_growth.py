@@ -1,0 +1,62 @@
+"""How the time of our decoding grows with beams, context, new tokens and rows: `decoding --growth=FIGURE`."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import side_by_side
+from benchmarks.decoding_inputs import NoText
+from benchmarks.side_by_side import MODELS, Round, run_once
+
+
+def growth(folder: Path, settings: dict[str, Any]) -> Round:
+    """A side that times our decoding of GPT-2's shape as one number grows: name → [(value, seconds)]."""
+    import jax.numpy as jnp
+
+    from ipt_jax.generation import generate
+    from ipt_jax.search import Search
+
+    decoder, params = side_by_side.load_ours(folder, "float32")
+    tokenizer, prompts = NoText(decoder.config.vocab_size), jnp.zeros((1, 0, decoder.config.embed_dim))
+    base = {"beams": 1, "context": 128, "new tokens": 32, "rows": 16}
+    grown = {
+        "beams": (1, 2, 4, 8),
+        "context": (32, 128, 256, 512),
+        "new tokens": (8, 32, 64, 128),
+        "rows": (4, 8, 16, 32),
+    }
+
+    def seconds(beams: int, context: int, new_tokens: int, rows: int) -> float:
+        tokens = np.random.default_rng(0).integers(3, decoder.config.vocab_size, (rows, context)).tolist()
+        work, search = [(0, row) for row in tokens], Search(new_tokens, (), beams)
+        for _ in range(2):  # the first compiles
+            started = time.perf_counter()
+            list(generate(decoder, params, tokenizer, prompts, work, search, batch_size=rows))
+        return time.perf_counter() - started
+
+    return lambda: {
+        name: [(value, seconds(*(base | {name: value}).values())) for value in values] for name, values in grown.items()
+    }
+
+
+def draw_growth(path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_once("benchmarks.side_by_side:save_random_model", Path(folder), MODELS["gpt2"])
+        points = run_once("benchmarks.decoding_growth:growth", Path(folder), {})
+    figure, axes = plt.subplots(1, len(points), figsize=(12, 3), sharey=True, layout="constrained")
+    for axis, (name, pairs) in zip(axes, points.items(), strict=True):
+        axis.plot(*zip(*pairs, strict=True), marker="o")
+        axis.set(xlabel=name, ylim=(0, None))
+    axes[0].set_ylabel("seconds")
+    figure.suptitle("GPT-2 124M, float32: 16 rows × 128 tokens, 32 new tokens, greedy, and one of them changed")
+    figure.savefig(path)
