@@ -252,7 +252,7 @@ class Execution:
             "demonstrations": settings.layout.demonstrations,
             "retriever": settings.layout.retriever,
             "layout": settings.layout.to_dict(),
-            "prompt_source": run.source and {"run": run.source.id, "task": run.source.settings.task.name},
+            "prompt_source": _source_of(run),
             "seed": settings.seed,
             "metric": task.metric,
             "score": scores[task.metric],
@@ -272,6 +272,12 @@ class Execution:
             "data_hash": run.data_hash,
             "versions": {"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in _VERSIONS},
         }
+
+
+def _source_of(run: Run) -> dict[str, Any] | None:
+    """Which run the prompt was taken from."""
+    source = run.source
+    return source and {"run": source.id, "task": source.settings.task.name, "method": source.method}
 
 
 def lacks_source(run: Run, workdir: Path) -> bool:

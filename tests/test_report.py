@@ -172,8 +172,10 @@ def test_a_report_is_complete_self_contained_and_calls_synthetic_data_so(workdir
     text = path.read_text()
     assert path == tmp_path / "report" / "index.html"
     assert sorted(file.name for file in path.parent.iterdir()) == [
+        *("claims.csv", "claims.md", "claims.tex", "claims.txt"),
         *("dev_loss.png", "dev_loss.svg", "index.html", "similarity.png", "similarity.svg"),
         *("table.csv", "table.md", "table.tex", "table.txt", "training_loss.png", "training_loss.svg"),
+        *("views.csv", "views.md", "views.tex", "views.txt"),
     ]
     assert "<title>Synthetic sample ·" in text and "A generator made these data" in text
     assert "dequantised from Q4_1" in text

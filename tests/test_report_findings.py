@@ -84,7 +84,7 @@ def test_an_interval_that_includes_zero_leaves_the_claim_open():
     contender = method("PT", [[20.0 + (-1) ** i * 5 for i in range(50)]], prompt_tokens=5, corpus=[25.0])
     (finding,) = findings(Setting((random_one_shot([20.0] * 50), contender)))
     assert finding.verdict == "open" and "includes zero" in finding.sentence
-    assert finding.corpus_difference == pytest.approx(5.0)
+    assert finding.judged.comparison.difference == pytest.approx(5.0)
 
 
 def test_a_corpus_score_that_disagrees_with_the_examples_leaves_the_claim_open():
@@ -97,14 +97,14 @@ def test_examples_are_paired_by_id_over_those_that_both_methods_scored():
     contender = method("PT", [[None, 30.0, 40.0, 50.0]], prompt_tokens=5)
     baseline = random_one_shot([0.0, 10.0, 20.0], [0.0, 20.0, 30.0])
     (finding,) = findings(Setting((baseline, contender)))
-    assert finding.example_difference.n == 2
-    assert finding.example_difference.mean == 35.0 - 20.0  # mean of (30, 40) minus mean of (15, 25)
+    assert finding.judged.comparison.examples.n == 2
+    assert finding.judged.comparison.examples.mean == 35.0 - 20.0  # mean of (30, 40) minus mean of (15, 25)
 
 
 def test_without_scores_per_example_the_claim_is_open():
     contender = method("PT", [[None] * 3], prompt_tokens=5, corpus=[99.0])
     (finding,) = findings(Setting((random_one_shot([1.0] * 3), contender)))
-    assert finding.verdict == "open" and finding.example_difference is None
+    assert finding.verdict == "open" and finding.judged.comparison.examples is None
 
 
 def test_least_similar_demonstrations_are_a_control_and_no_claim_is_made_for_them():

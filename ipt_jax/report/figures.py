@@ -172,6 +172,32 @@ class Axes:
         with self._style():
             self._axes.axhline(value, color=_TEXT, linewidth=1.2, linestyle=(0, (4, 2)), label=label)
 
+    def cells(self, rows: Sequence[str], columns: Sequence[str], values: Sequence[Sequence[float | None]]) -> None:
+        """A table of signed numbers, tinted by side and size; what is None stays empty."""
+        most = max((abs(v) for row in values for v in row if v is not None), default=0.0) or 1.0
+        above, below = COLOURS[0], COLOURS[1]
+        with self._style():
+            for y, row in enumerate(values):
+                for x, value in enumerate(row):
+                    if value is None:
+                        continue
+                    tint = above if value >= 0 else below
+                    area = {"facecolor": tint, "alpha": 0.08 + 0.5 * abs(value) / most, "linewidth": 0}
+                    self._axes.add_patch(_rectangle((x - 0.5, y - 0.5), **area))
+                    number = f"{value:+.1f}".replace("-", "\u2212")  # the sign says what the tint says
+                    self._axes.text(x, y, number, ha="center", va="center", color=_TEXT)
+            self._axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+            self._axes.set_xticks(range(len(columns)), columns)
+            self._axes.set_yticks(range(len(rows)), rows)
+            self._axes.tick_params(length=0)
+            self._axes.grid(visible=False)
+            for side in ("left", "bottom"):
+                self._axes.spines[side].set_visible(False)
+
+    def label_y(self, text: str) -> None:
+        with self._style():
+            self._axes.set_ylabel(text)
+
     def name_places(self, places: Sequence[float], names: Sequence[str]) -> None:
         with self._style():
             self._axes.set_xticks(places, names)
@@ -196,7 +222,8 @@ class Axes:
     def figure(self, name: str, caption: str) -> Figure:
         svg, png = io.BytesIO(), io.BytesIO()
         with self._style():
-            self._axes.legend(frameon=False, fontsize=9)
+            if self._axes.get_legend_handles_labels()[0]:
+                self._axes.legend(frameon=False, fontsize=9)
             self._canvas.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
             self._canvas.savefig(png, format="png", transparent=True, dpi=200)
         text = svg.getvalue().decode()
@@ -215,6 +242,12 @@ class Axes:
         }
         coloured = ("text.color", "axes.edgecolor", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color")
         return matplotlib.rc_context(settings | dict.fromkeys(coloured, _TEXT))
+
+
+def _rectangle(corner: tuple[float, float], **look):
+    from matplotlib.patches import Rectangle
+
+    return Rectangle(corner, 1.0, 1.0, **look)
 
 
 def _inline(svg: str, prefix: str, title: str) -> str:

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,21 +12,25 @@ import jinja2
 from markupsafe import Markup
 
 from ipt_jax.errors import InputError
-from ipt_jax.report import tables
+from ipt_jax.report import search_tables, table_files, tables
+from ipt_jax.report.claims import UNTESTED, Claim, claims
 from ipt_jax.report.collect import Collection, Setting, collect
 from ipt_jax.report.explorer import EXAMPLE_LIMIT, explorer_data, to_script_json
 from ipt_jax.report.figures import Figure, search_curve, training_curves
 from ipt_jax.report.findings import findings
 from ipt_jax.report.prompts import complaints, prompts
-from ipt_jax.report.search_tables import RULE, as_files, search_table
-from ipt_jax.report.views import View, views
+from ipt_jax.report.search_tables import RULE, search_table
+from ipt_jax.report.table_files import blocks_of_claims, blocks_of_views
+from ipt_jax.report.transfer import transfers
+from ipt_jax.report.views import View, views, views_across
 from ipt_jax.results import write_text
 
 
 def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | None = None) -> Path:
     """Writes index.html, table.{txt,md,tex,csv} and the figures of one or several working directories.
 
-    Where learning rates were searched, learning_rate.{txt,md,tex,csv} besides.
+    Where there is something to say in them, besides: main_table (all tasks), claims (of the paper), views (by prompt
+    length, by similarity, …) and learning_rate (searches), each with the same four endings.
 
     The page needs no server, network or other file. What is missing in a working directory is said in it.
 
@@ -56,13 +60,24 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
         drawn = [figure for view in looks[-1] for figure in view.figures]
         for figure in filter(None, [*figures[-1], searches[-1], *drawn]):
             figure.save(folder, prefix=f"setting{number}-" if len(collection.settings) > 1 else "")
+    matrices = transfers(collection.settings)
+    across, found = views_across(collection.settings, matrices), claims(collection.settings, matrices)
+    for figure in (figure for view in across for figure in view.figures):
+        figure.save(folder)
+    blocks = [b for s, seen in zip(collection.settings, looks, strict=True) for b in blocks_of_views(seen, s.title)]
+    for name, content in {
+        "main_table": table_files.as_files(blocks_of_views(across)),
+        "claims": table_files.as_files(blocks_of_claims(found)),
+        "views": table_files.as_files(blocks),
+        "learning_rate": search_tables.as_files(collection.settings),
+    }.items():
+        for ending, text in content.items():
+            write_text(folder / f"{name}.{ending}", text)
     write_text(folder / "table.txt", "\n\n".join(map(tables.as_text, collection.settings)) + "\n")
     write_text(folder / "table.md", tables.as_markdown(collection.settings))
     write_text(folder / "table.tex", tables.as_latex(collection.settings))
     write_text(folder / "table.csv", tables.as_csv(collection.settings))
-    for ending, text in as_files(collection.settings).items():
-        write_text(folder / f"learning_rate.{ending}", text)
-    write_text(folder / "index.html", page(collection, figures, searches, looks))
+    write_text(folder / "index.html", page(collection, figures, searches, looks, across, found))
     return folder / "index.html"
 
 
@@ -71,6 +86,8 @@ def page(
     figures: list[list[Figure]],
     searches: list[Figure | None],
     looks: list[list[View]],
+    across: Sequence[View] = (),
+    found: Sequence[Claim] = (),
     *,
     example_limit: int = EXAMPLE_LIMIT,
 ) -> str:
@@ -80,6 +97,8 @@ def page(
       figures: the training curves of each setting.
       searches: the figure of each setting's learning-rate searches, or None.
       looks: the views of each setting.
+      across: the views of several settings together.
+      found: the paper's claims.
       example_limit: as of `explorer_data`.
     """
     environment = jinja2.Environment(
@@ -115,6 +134,9 @@ def page(
             }
             for setting, drawn, search, seen in zip(collection.settings, figures, searches, looks, strict=True)
         ],
+        across=[_view(view) for view in across],
+        claims=[claim for claim in found if claim.verdict != UNTESTED],
+        untested=[claim.claim for claim in found if claim.verdict == UNTESTED],
         footnote=tables.FOOTNOTE,
         rule=RULE,
         cut=[entry for entry in data if len(entry["examples"]) < entry["total"]],

@@ -28,6 +28,11 @@ def models_beside(task: str, model: str) -> list[str]:
     return same or tried
 
 
+def paper_methods(paper_model: str) -> list[str]:
+    """The methods that the paper's main table has of one of its language models."""
+    return list(paper_numbers()["main_table"][paper_model])
+
+
 def paper_score(paper_model: str, method: str, task: str) -> Spread | None:
     """Mean and standard deviation in the paper's main table; it does not say over how many runs."""
     score = paper_numbers()["main_table"][paper_model].get(method, {}).get(task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.collect import Setting
 from ipt_jax.report.statistics import Ratio, Spread, brown_forsythe, deviation_ratio, spread
 
 
@@ -27,10 +27,7 @@ class Length:
 
 def prompt_lengths(setting: Setting) -> list[Length]:
     """Rising; [] unless PT or IPT has at least two lengths."""
-    found: dict[str, dict[int, list[float]]] = {"PT": {}, "IPT": {}}
-    for method in setting.methods:
-        if (kind := method.result.get("method")) in found and method.runs[0].trained:
-            found[kind][method.prompt_tokens] = _scores(method)
+    found = scores_by_length(setting)
     if max(map(len, found.values())) < 2:
         return []
     lengths = []
@@ -48,5 +45,10 @@ def prompt_lengths(setting: Setting) -> list[Length]:
     return lengths
 
 
-def _scores(method: Method) -> list[float]:
-    return [run.result["score"] for run in method.runs]
+def scores_by_length(setting: Setting) -> dict[str, dict[int, list[float]]]:
+    """`PT` and `IPT` → prompt rows → the score of each seed."""
+    found: dict[str, dict[int, list[float]]] = {"PT": {}, "IPT": {}}
+    for method in setting.methods:
+        if (kind := method.result.get("method")) in found and method.runs[0].trained:
+            found[kind][method.prompt_tokens] = [run.result["score"] for run in method.runs]
+    return found

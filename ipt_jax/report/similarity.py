@@ -51,12 +51,14 @@ def by_similarity(setting: Setting) -> BySimilarity | None:
     guides = [m for m in setting.methods if m.demonstrations == 1 and m.retriever not in (None, "random")]
     guides.sort(key=lambda method: -method.prompt_tokens)
     for guide in guides:
-        similarity = _similarities(guide)
+        similarity = similarities(guide)
         if similarity:
             break
     else:
         return None
-    scores = {method.label: example_scores(method) for method in setting.methods}
+    # Of a sweep over prompt lengths, only those as long as the guide's.
+    beside = [m for m in setting.methods if not m.prompt_tokens or (m.runs[0].trained and _same_length(m, guide))]
+    scores = {method.label: example_scores(method) for method in beside}
     scores = {label: found for label, found in scores.items() if found}
     shared = [id for id in similarity if all(id in found for found in scores.values())]
     if len(shared) < BINS:
@@ -79,7 +81,11 @@ def _bins(values: np.ndarray, columns: Mapping[str, np.ndarray], edges: Sequence
     return tuple(bins)
 
 
-def _similarities(method: Method) -> dict[str, float]:
+def _same_length(method: Method, guide: Method) -> bool:
+    return not guide.prompt_tokens or method.prompt_tokens == guide.prompt_tokens
+
+
+def similarities(method: Method) -> dict[str, float]:
     """Example id → similarity of its demonstration, in any of the runs: retrieval does not depend on the seed."""
     return {
         row["id"]: shown[0]["similarity"]

@@ -1,4 +1,4 @@
-"""What a report shows of a setting where its runs allow it: scores by prompt length, and by similarity."""
+"""Looks at the runs beyond a table of methods: by prompt length, by similarity, across tasks; where runs allow it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Setting
+from ipt_jax.report.comparison import OPEN, Judged
+from ipt_jax.report.demonstrations import trained_and_tested
 from ipt_jax.report.figures import COLOURS, Axes, Figure
+from ipt_jax.report.overview import Overview, overviews
+from ipt_jax.report.paper import paper_numbers
 from ipt_jax.report.prompt_length import Length, prompt_lengths
 from ipt_jax.report.similarity import Bin, BySimilarity, by_similarity
 from ipt_jax.report.statistics import holm
-from ipt_jax.report.tables import Table, metric_title
+from ipt_jax.report.tables import FOOTNOTE, Table, metric_title
+from ipt_jax.report.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,58 @@ def views(setting: Setting, prefix: str = "") -> list[View]:
         found.append(_length_view(setting, lengths, prefix))
     if bins := by_similarity(setting):
         found.append(_similarity_view(setting, bins, prefix))
+    if table := trained_and_tested(setting):
+        text = "Prompts tuned with one kind of demonstrations, tested with others: mean and deviation over seeds."
+        found.append(View("By demonstrations in training and in test", (text,), (), ((setting.title, table),)))
     return found
+
+
+def views_across(settings: Sequence[Setting], matrices: Sequence[Transfer]) -> list[View]:
+    """Those that compare tasks: the main table, and prompts on other tasks than their own."""
+    found = [_overview_view(overview) for overview in overviews(settings)]
+    return found + [_transfer_view(matrix, f"transfer{i}") for i, matrix in enumerate(matrices, start=1)]
+
+
+def _overview_view(overview: Overview) -> View:
+    text = (*overview.notes, FOOTNOTE, f"Rows of the paper: {paper_numbers()['source']}")
+    return View("All tasks", text, (), ((overview.model, overview.table),))
+
+
+def _transfer_view(matrix: Transfer, name: str) -> View:
+    tasks = matrix.tasks
+    cells = {(cell.source, cell.target): cell.judged for cell in matrix.cells}
+    axes = Axes(f"Difference to {matrix.tested}", name, "Tested on")
+    axes.label_y("Prompt tuned on")
+    axes.cells(
+        tasks,
+        tasks,
+        [
+            [cells[source, target].comparison.difference if (source, target) in cells else None for target in tasks]
+            for source in tasks
+        ],
+    )
+    caption = (
+        f"{matrix.trained} prompts of every task on every task, tested with the demonstrations of {matrix.tested}: "
+        f"the score minus that of {matrix.tested}."
+    )
+    rows = [
+        [
+            source,
+            *(_transferred(cells[source, target]) if (source, target) in cells else "–" for target in tasks),
+        ]
+        for source in tasks
+    ]
+    baselines = {cell.target: str(cell.judged.comparison.theirs) for cell in matrix.cells}
+    rows.append([matrix.tested, *(baselines.get(task, "–") for task in tasks)])
+    table = Table(["Prompt of", *(f"on {task}" for task in tasks)], rows, scores=len(tasks))
+    text = (f"Language model: {matrix.model}. A star marks a difference that is not chance, see the claims.",)
+    title = f"{matrix.trained} prompts on other tasks, {matrix.tested.removeprefix('ICL, ')}"
+    return View(title, text, (axes.figure(name, caption),), (("Scores", table),))
+
+
+def _transferred(judged: Judged) -> str:
+    """The score, with a star where it differs from ICL's in either direction."""
+    return f"{judged.comparison.ours}{'' if judged.verdict == OPEN else ' *'}"
 
 
 def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> View:

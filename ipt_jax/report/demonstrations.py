@@ -1,0 +1,44 @@
+"""Prompts that were tuned with one kind of demonstrations and tested with another: a table of both."""
+
+from __future__ import annotations
+
+from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.statistics import spread
+from ipt_jax.report.tables import Table
+from ipt_jax.results import method_label
+
+
+def trained_and_tested(setting: Setting) -> Table | None:
+    """A row for each way of tuning, a column for each way of testing; None unless a prompt was tested in two ways."""
+    cells: dict[str, dict[str, list[Method]]] = {}
+    for method in setting.methods:
+        source = method.result.get("prompt_source") or {}
+        if method.runs[0].trained and not source:
+            trained = str(method.result["method"])
+        elif source.get("task") == setting["task"] and "method" in source and not method.runs[0].trained:
+            trained = str(source["method"])
+        else:
+            continue
+        cells.setdefault(trained, {}).setdefault(_shown(method), []).append(method)
+    rows = {trained: found for trained, found in cells.items() if len(found) > 1}
+    if not rows:
+        return None
+    columns = list(dict.fromkeys(shown for found in rows.values() for shown in found))
+    return Table(
+        ["Tuned as", *(f"Tested {shown}" for shown in columns)],
+        [[trained, *(_cell(found.get(shown, [])) for shown in columns)] for trained, found in rows.items()],
+        scores=len(columns),
+    )
+
+
+def _shown(method: Method) -> str:
+    """'zero-shot', 'retrieved one-shot', …"""
+    selection = (method.result.get("layout") or {}).get("selection") or "nearest"
+    return method_label(0, method.demonstrations, method.retriever, 0, None, selection).removeprefix("ICL, ")
+
+
+def _cell(methods: list[Method]) -> str:
+    """Several where runs differ in something else: their own table tells them apart."""
+    if len(methods) != 1:
+        return "several" if methods else "–"
+    return str(spread([run.result["score"] for run in methods[0].runs]))

@@ -1,0 +1,90 @@
+"""The paper's main table from ours: a row per method, a column per task, and the paper's own numbers below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.paper import models_beside, paper_methods, paper_score
+from ipt_jax.report.statistics import Spread, spread
+from ipt_jax.report.tables import Table, metric_title
+
+SEVERAL = "several"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One language model on several tasks.
+
+    Attributes:
+      model: its name, and the number format.
+      table: `Method`, then a column per task; rows of the paper are called "Paper, …".
+      notes: what a reader must know of the columns.
+    """
+
+    model: str
+    table: Table
+    notes: tuple[str, ...]
+
+
+def overviews(settings: Sequence[Setting]) -> list[Overview]:
+    """One for each language model that was tried on at least two tasks.
+
+    A row has a method with a number of prompt rows that at least two tasks have in common; what only one has stands in
+    its own table. Where runs of one task differ in something else (steps, decoding) the cell says "several".
+    """
+    by_model: dict[str, list[Setting]] = {}
+    for setting in settings:
+        by_model.setdefault(f"{setting['model']}, {setting['dtype']}", []).append(setting)
+    return [
+        _overview(model, found) for model, found in by_model.items() if len({setting["task"] for setting in found}) > 1
+    ]
+
+
+def _overview(model: str, settings: Sequence[Setting]) -> Overview:
+    columns: dict[str, list[Setting]] = {}
+    for setting in settings:
+        columns.setdefault(str(setting["task"]), []).append(setting)
+    rows: dict[tuple[str, int], dict[str, list[Method]]] = {}
+    for task, found in columns.items():
+        for method in (method for setting in found for method in setting.methods):
+            key = str(method.result["method"]), method.prompt_tokens
+            rows.setdefault(key, {}).setdefault(task, []).append(method)
+    shared = {key: cells for key, cells in rows.items() if len(cells) > 1}
+    lengths = {rows for _, rows in shared if rows}
+    cells = [[_name(*key, lengths), *(_cell(found.get(task, [])) for task in columns)] for key, found in shared.items()]
+    beside = dict.fromkeys(name for task in columns for name in models_beside(task, model))
+    for name in beside:
+        for method in paper_methods(name):
+            scores = [paper_score(name, method, task) for task in columns]
+            if any(scores):
+                cells.append([f"Paper, {name}: {method}", *(str(score) if score else "–" for score in scores)])
+    header = ["Method", *(_title(found) for found in columns.values())]
+    notes = tuple(
+        f"{setting.task_title}: {setting['split']} split, {setting['examples']:,} examples, "
+        f"{metric_title(setting['metric'])}."
+        for setting in settings
+    )
+    return Overview(model, Table(header, cells, scores=len(columns)), notes)
+
+
+def _title(settings: Sequence[Setting]) -> str:
+    return f"{settings[0].task_title}, {metric_title(settings[0]['metric'])}"
+
+
+def _name(method: str, prompt_rows: int, lengths: set[int]) -> str:
+    """With the number of prompt rows where methods differ in it."""
+    return f"{method}, {prompt_rows} rows" if prompt_rows and len(lengths) > 1 else method
+
+
+def _cell(methods: Sequence[Method]) -> str:
+    if not methods:
+        return "–"
+    if len(methods) > 1:
+        return SEVERAL
+    return str(_score(methods[0]))
+
+
+def _score(method: Method) -> Spread:
+    return spread([run.result["score"] for run in method.runs])
