@@ -208,7 +208,8 @@ def _settings(runs: list[Run], unscored: list[Unscored]) -> tuple[Setting, ...]:
         shared = json.dumps([run.result.get(key) for key in _SETTING_KEYS], sort_keys=True)
         same = json.dumps([identity(run), run.learning_rate is None], sort_keys=True)
         settings.setdefault(shared, {}).setdefault(same, []).append(run)
-    return tuple(_setting(list(groups.values()), unscored) for groups in settings.values())
+    made = [_setting(list(groups.values()), unscored) for groups in settings.values()]
+    return tuple(sorted(made, key=lambda setting: (str(setting["model"]), setting.title)))
 
 
 def _setting(groups: list[list[Run]], unscored: list[Unscored]) -> Setting:

@@ -49,6 +49,8 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
     rows: dict[tuple[str, int], dict[str, list[Method]]] = {}
     for task, found in columns.items():
         for method in (method for setting in found for method in setting.methods):
+            if method.result.get("prompt_source"):
+                continue  # these have a table of their own, see `transfer`
             key = str(method.result["method"]), method.prompt_tokens
             rows.setdefault(key, {}).setdefault(task, []).append(method)
     shared = {key: cells for key, cells in rows.items() if len(cells) > 1}

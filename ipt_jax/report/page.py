@@ -171,7 +171,7 @@ def _search(setting: Setting, figure: Figure | None) -> dict[str, Any] | None:
 
 def _view(view: View) -> dict[str, Any]:
     drawn = [(Markup(figure.inline), figure.caption) for figure in view.figures]
-    return {"title": view.title, "text": view.text, "figures": drawn, "tables": view.tables}
+    return {"title": view.title, "text": view.text, "figures": drawn, "tables": view.tables, "notes": view.notes}
 
 
 def _facts(setting: Setting) -> list[tuple[str, str]]:

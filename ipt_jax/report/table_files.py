@@ -26,7 +26,11 @@ def blocks_of_views(views: Sequence[View], place: str = "") -> list[Block]:
       place: the setting that they are of, for their headings.
     """
     return [
-        Block(", ".join(filter(None, (view.title, caption, place if place != caption else ""))), table, view.text)
+        Block(
+            ", ".join(filter(None, (view.title, caption, place if place != caption else ""))),
+            table,
+            view.text + view.notes,
+        )
         for view in views
         for caption, table in view.tables
     ]

@@ -24,14 +24,16 @@ class View:
 
     Attributes:
       title: its heading.
-      text: what it says in words and what a reader must know.
+      text: what it says in words.
       figures, tables: a table with its caption.
+      notes: what a reader must know of the tables.
     """
 
     title: str
     text: tuple[str, ...]
     figures: tuple[Figure, ...]
     tables: tuple[tuple[str, Table], ...]
+    notes: tuple[str, ...] = ()
 
 
 def views(setting: Setting, prefix: str = "") -> list[View]:
@@ -58,8 +60,8 @@ def views_across(settings: Sequence[Setting], matrices: Sequence[Transfer]) -> l
 
 
 def _overview_view(overview: Overview) -> View:
-    text = (*overview.notes, FOOTNOTE, f"Rows of the paper: {paper_numbers()['source']}")
-    return View("All tasks", text, (), ((overview.model, overview.table),))
+    notes = (*overview.notes, FOOTNOTE, f"Rows of the paper: {paper_numbers()['source']}")
+    return View("Main table", (), (), ((overview.model, overview.table),), notes)
 
 
 def _transfer_view(matrix: Transfer, name: str) -> View:
@@ -89,9 +91,9 @@ def _transfer_view(matrix: Transfer, name: str) -> View:
     baselines = {cell.target: str(cell.judged.comparison.theirs) for cell in matrix.cells}
     rows.append([matrix.tested, *(baselines.get(task, "–") for task in tasks)])
     table = Table(["Prompt of", *(f"on {task}" for task in tasks)], rows, scores=len(tasks))
-    text = (f"Language model: {matrix.model}. A star marks a difference that is not chance, see the claims.",)
+    notes = (f"Language model: {matrix.model}. A star marks a difference that is not chance, see the claims.",)
     title = f"{matrix.trained} prompts on other tasks, {matrix.tested.removeprefix('ICL, ')}"
-    return View(title, text, (axes.figure(name, caption),), (("Scores", table),))
+    return View(title, (), (axes.figure(name, caption),), (("Scores", table),), notes)
 
 
 def _transferred(judged: Judged) -> str:
