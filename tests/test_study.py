@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import small_config
 from tiny import write_hf_folder
 
 from configs.paper import table1, transfer
