@@ -207,8 +207,8 @@ def step_flop(case: Case) -> float:
 
     The output projection is counted for the targets, attention for what lies under the diagonal.
     """
+    from ipt_jax.arithmetic import block_flop
     from ipt_jax.models.loading import HF_FAMILIES
-    from ipt_jax.plan import block_flop
 
     config = HF_FAMILIES[case.model["model_type"]].config_from_hf(case.model)
     rows, length = case.members * case.batch, case.tokens + case.prompt_rows

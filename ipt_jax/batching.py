@@ -94,6 +94,18 @@ def step_indices(seed: int, step: int, batch_size: int, lengths: tuple[int, ...]
     return np.array([orders[place // count][place % count] for place in places])
 
 
+def times_drawn(seed: int, steps: int, batch_size: int, lengths: tuple[int, ...], grouped: bool = True) -> np.ndarray:
+    """How often each example is learned from in the first `steps` steps: i64[len(lengths)]; see `step_indices`.
+
+    Worked example: 3 steps of 4 draw each of 10 examples once and two of them, the first of the second epoch, again.
+    """
+    epochs, rest = divmod(steps * batch_size, len(lengths))
+    times = np.full(len(lengths), epochs)
+    if rest:
+        times[_epoch_order(seed, epochs, batch_size, lengths, grouped)[:rest]] += 1
+    return times
+
+
 @functools.lru_cache(maxsize=64)
 def _epoch_order(seed: int, epoch: int, batch_size: int, lengths: tuple[int, ...], grouped: bool) -> np.ndarray:
     order = seeds.rng(seed, "order", epoch).permutation(len(lengths))

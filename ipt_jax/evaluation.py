@@ -92,7 +92,15 @@ def _row(task: Task, split: PreparedSplit, index: int, generated: generation.Gen
         "score": task.score_example(prediction, example).get(task.example_metric),
         "stop": generated.stop,
         "log_probability": generated.log_probability,
+        "new_tokens": len(generated.tokens),
     }
+
+
+def written(member: Member) -> list[int] | None:
+    """Tokens written for each example, in the order of the split; None where an older version did not record them."""
+    counts = {row["id"]: row.get("new_tokens") for row in read_rows(member.predictions)}
+    ordered = [counts[id] for id in member.split.examples["id"]]
+    return None if None in ordered else ordered
 
 
 def score(task: Task, member: Member) -> dict[str, Any]:

@@ -17,14 +17,13 @@ import jax
 import ml_collections
 import numpy as np
 
-from ipt_jax import evaluation, memory, mesh, preemption, report, retrieval, slots
+from ipt_jax import arithmetic, evaluation, memory, mesh, preemption, report, retrieval, slots
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
 from ipt_jax.initialisation import initial_rows, loaded_rows
-from ipt_jax.layout import Template
 from ipt_jax.models import loading
 from ipt_jax.population import Member, arrange, describe_training, together, train_population
-from ipt_jax.preparation import PreparedSplit, Preparer
+from ipt_jax.preparation import Preparer, overlap_of, rows_of
 from ipt_jax.results import RunFolder, sync_results
 from ipt_jax.runs import Run, expand, populations
 from ipt_jax.search import Search
@@ -52,7 +51,7 @@ def resolve(config: ml_collections.ConfigDict) -> list[Run]:
 
 
 def _data_hash(settings: ml_collections.FrozenConfigDict) -> str:
-    task = _task(settings)
+    task = task_of(settings)
     splits = base.splits_of(task)
     if settings.split not in splits:
         raise InputError(
@@ -61,7 +60,7 @@ def _data_hash(settings: ml_collections.FrozenConfigDict) -> str:
     return base.data_hash(task, splits)
 
 
-def _task(settings: ml_collections.FrozenConfigDict) -> base.Task:
+def task_of(settings: ml_collections.FrozenConfigDict) -> base.Task:
     return get_task(settings.name, settings.data_dir, **settings.options.to_dict())
 
 
@@ -106,7 +105,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> None:
 class Execution:
     """Carries out groups of runs in one process, with one language model in memory at a time."""
 
-    def __init__(self, execution: ml_collections.ConfigDict, workdir: Path | None):
+    def __init__(self, execution: ml_collections.ConfigDict, workdir: Path):
         self.settings, self.workdir = execution, workdir
         self.cache_dir = cache_dir(execution.cache_dir)
         enable_compilation_cache(self.cache_dir)
@@ -184,7 +183,7 @@ class Execution:
         return lm
 
     def _prepare(self, model: ml_collections.FrozenConfigDict, task: ml_collections.FrozenConfigDict) -> Preparer:
-        return Preparer(self._lm(model), _task(task), self.cache_dir)
+        return Preparer(self._lm(model), task_of(task), self.cache_dir)
 
     def _train(self, preparer: Preparer, group: Sequence[Run], title: str) -> dict[str, int]:
         if all(RunFolder(self.workdir, run.id).prompt.exists() for run in group):
@@ -267,11 +266,28 @@ class Execution:
             "dtype": lm.dtype,
             "attention": settings.model.attention,
             "devices": describe_devices(),
+            "arithmetic": self._arithmetic(preparer, run, member),
+            "overlap": overlap_of(preparer, run),
             **measured,
             "config_hash": hashlib.sha256(canonical_json(run.identity())).hexdigest(),
             "data_hash": run.data_hash,
             "versions": {"python": platform.python_version()} | {n: importlib.metadata.version(n) for n in _VERSIONS},
         }
+
+    def _arithmetic(self, preparer: Preparer, run: Run, member: evaluation.Member) -> dict[str, float | None]:
+        """FLOP of the run, its prompt trained and decoded alone; None where it cannot be known any more."""
+        config, settings, written = preparer.lm.decoder.config, run.settings, evaluation.written(member)
+        prompt_rows, sources = settings.layout.prompt_tokens, [row.tokens for row in member.split.rows]
+        train, evaluate = 0.0, None
+        if run.steps:
+            learned = [rows_of(preparer, run, split, with_target=True).rows for split in ("train", "dev")]
+            dev = learned[1][: settings.training.dev_examples]
+            train = arithmetic.training_flop(config, settings.training, prompt_rows, learned[0], dev, settings.seed)
+        if written is not None:
+            beams, lengths = settings.decoding.num_beams, [len(tokens) for tokens in sources]
+            evaluate = arithmetic.prefill_flop(config, prompt_rows, sources)
+            evaluate += arithmetic.decoding_flop(config, prompt_rows, lengths, written, beams)
+        return {"train": train, "evaluate": evaluate}
 
 
 def _source_of(run: Run) -> dict[str, Any] | None:
@@ -283,27 +299,6 @@ def _source_of(run: Run) -> dict[str, Any] | None:
 def lacks_source(run: Run, workdir: Path) -> bool:
     """Whether the run waits for another one's prompt."""
     return run.source is not None and not RunFolder(workdir, run.source.id).prompt.exists()
-
-
-def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:
-    """A split as the run sees it, to be learned (with targets) or to be continued (without)."""
-    layout, limit = run.settings.layout, run.settings.limit
-    room = preparer.lm.decoder.config.max_positions - layout.prompt_tokens
-    return preparer.rows(
-        split,
-        limit[split],
-        train_limit=limit.get("train", 0),
-        demonstrations=layout.demonstrations,
-        retriever=layout.retriever,
-        selection=layout.selection,
-        encoder=layout.encoder,
-        exclude_duplicates=layout.exclude_duplicates,
-        seed=run.settings.seed if layout.retriever == "random" else None,
-        template=Template(**layout.template.to_dict()),
-        budget=room if with_target else room - run.settings.decoding.max_new_tokens,
-        overflow=layout.overflow,
-        with_target=with_target,
-    )
 
 
 def start_of(preparer: Preparer, run: Run, workdir: Path) -> np.ndarray:

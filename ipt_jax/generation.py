@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 # Rows to decode at once where memory would allow more. A step on two CPU cores is arithmetic from 32 rows on, and more
 # of them make nothing faster; an accelerator reads its weights for 256 rows in the time of one.
-_MOST_ON_CPU, _MOST = 32, 256
+MOST_ON_CPU, MOST = 32, 256
 # The share of free memory that the cache of shared prefixes may take.
 _PREFIXES = 0.25
 
@@ -107,7 +107,7 @@ def generate(
         itemsize=jax.tree.leaves(params)[0].dtype.itemsize,
         budget=budget - (0 if shared is prompts else bytes_on_device(shared)),
     )
-    most = batch_size or share * (_MOST_ON_CPU if jax.default_backend() == "cpu" else _MOST)
+    most = batch_size or share * (MOST_ON_CPU if jax.default_backend() == "cpu" else MOST)
     size, halved, waiting = min(most, fitting), False, list(range(len(work)))
     while waiting:
         # Past the positions no token is real, so cutting a width there loses nothing.

@@ -21,10 +21,11 @@ def main(argv: list[str]) -> None:
     from ipt_jax import experiment, plan  # after the flags, so that --help answers at once
 
     config = _config()
+    workdir = _WORKDIR.value or f"runs/{config.name}"
     if _PLAN.value:
-        print(plan.describe(config))
+        print(plan.describe(config, workdir))
     else:
-        experiment.run(config, _WORKDIR.value or f"runs/{config.name}")
+        experiment.run(config, workdir)
 
 
 def _config() -> ConfigDict:

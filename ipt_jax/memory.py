@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 
+from ipt_jax.batching import bucket
+from ipt_jax.layout import Row
 from ipt_jax.losses import block_words
 from ipt_jax.models.blocked_attention import block_length
 from ipt_jax.models.config import DecoderConfig
+from ipt_jax.models.decoder import FrozenDecoder
 
 # Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
 # and of the feed-forward network's inner rows; in the forward pass without rematerialisation, of the latter alone,
@@ -22,7 +25,7 @@ from ipt_jax.models.config import DecoderConfig
 # compiler's own account and states how far off it may be.
 _SCORES, _INNER, _INNER_KEPT, _LOGITS, _STATE = 3, 2, 5, 2, 6
 # Of what a device has, the share that training may take: compiled programs and the runtime need the rest.
-_USABLE_OF_DEVICE, _USABLE_OF_HOST = 0.9, 0.8
+USABLE_OF_DEVICE, _USABLE_OF_HOST = 0.9, 0.8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +92,42 @@ def training_step(
     return Estimate(weights, members * _STATE * prompt_bytes, saved, max(in_layer, at_head))
 
 
+def step_estimate(
+    decoder: FrozenDecoder,
+    settings: Any,
+    rows: Sequence[Row],
+    members: int,
+    policy: str,
+    *,
+    weights: int,
+    itemsize: int,
+    share: int = 1,
+) -> Estimate:
+    """The bytes on one device of a step of so many members on the longest of the rows.
+
+    Args:
+      settings: of a run of the population.
+      policy: what a gradient finds of each layer.
+      weights, itemsize: as of `training_step`.
+      share: devices that a member's rows are spread over.
+    """
+    config, prompt, training = decoder.config, settings.prompt, settings.training
+    prompt_rows = settings.layout.prompt_tokens
+    mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
+    return training_step(
+        config,
+        weights=weights,
+        itemsize=itemsize,
+        members=members,
+        rows=math.ceil(training.batch_size / training.accumulate / share),
+        length=prompt_rows + bucket(max(len(row.tokens) for row in rows)),
+        targets=bucket(max(len(row.tokens) - row.source_length for row in rows)),
+        prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
+        rematerialisation=policy,
+        fused_attention=decoder.attention != "xla",
+    )
+
+
 def device_budget(gigabytes: float = 0.0) -> int:
     """Bytes that training may take on one device: those given, or a stated share of what the device has.
 
@@ -98,7 +137,7 @@ def device_budget(gigabytes: float = 0.0) -> int:
         return int(gigabytes * 1e9)
     limit = (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
     if limit:
-        return int(_USABLE_OF_DEVICE * limit)
+        return int(USABLE_OF_DEVICE * limit)
     return int(_USABLE_OF_HOST * _host_memory() / jax.local_device_count())
 
 

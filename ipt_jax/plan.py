@@ -2,122 +2,151 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from collections.abc import Sequence
+import functools
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from ipt_jax.batching import bucket
-from ipt_jax.experiment import Execution, describe_devices, resolve, rows_of
-from ipt_jax.models.config import DecoderConfig
-from ipt_jax.models.loading import FrozenLM
-from ipt_jax.preparation import PreparedSplit, Preparer
-from ipt_jax.runs import Run, populations
+from ipt_jax.devices import LAYER_SECONDS, PUBLISHED, Device, Work, this_device
+from ipt_jax.experiment import cache_dir, describe_devices, resolve, task_of
+from ipt_jax.forecast import SAMPLE, Forecast, embedding_flop, forecast, parameters
+from ipt_jax.models import loading
+from ipt_jax.preparation import Preparer
+from ipt_jax.report.tables import Table, text_block
+from ipt_jax.results import RunFolder
+from ipt_jax.runs import populations
+
+_BFLOAT16 = 2  # bytes
+_PARTS = ("Training", "Evaluation", "Retrieval", "All")
+_LEGEND = (
+    "Tokens: of an input with its demonstrations, median and longest, and the room for them. Dropped, cut: "
+    "demonstrations and inputs that do not fit.",
+    f"Both of at most {SAMPLE:,} examples of a split, with random demonstrations. Arithmetic of all runs of a line, "
+    "padding not counted; an answer is taken to be as long as the reference.",
+)
 
 
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """Multiply-adds counted twice (FLOP), of training and of evaluation, for a whole population."""
+def describe(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> str:
+    """The plan as text: what is done, populations, token budget, arithmetic, memory, and hours on some devices.
 
-    train: float
-    evaluate: float
-
-
-def describe(config: ml_collections.ConfigDict) -> str:
-    """The plan as text: populations, token budget, arithmetic, memory, and a time at the measured matrix rate.
-
-    Lengths are taken from the real rows, with demonstrations drawn at random: near enough to retrieved
-    ones for a plan, and free of the cost of retrieving.
+    Nothing is trained, nothing is written but the cache of data tables, and no weights are read: a model is its
+    settings and its tokenizer here.
     """
-    groups = populations(resolve(config))
-    execution = Execution(config.execution, workdir=None)
-    lines = [f"{config.name}: {sum(map(len, groups))} runs in {len(groups)} populations on {describe_devices()}"]
-    total, lm = 0.0, None
-    for group in groups:
-        settings = group[0].settings
-        preparer = execution.preparer(settings)
-        lm = preparer.lm
-        run = _with_random_demonstrations(group[0])
-        evaluated = rows_of(preparer, run, settings.task.split, with_target=False)
-        cost = _cost(preparer, group, run, evaluated)
-        total += cost.train + cost.evaluate
-        steps = f", {settings.training.steps} steps of {settings.training.batch_size}" if settings.training else ""
-        lines += [
-            "",
-            f"{group[0].method}: {len(group)} run{'s' * (len(group) > 1)}, "
-            f"{settings.layout.prompt_tokens} prompt rows, {settings.layout.demonstrations} demonstrations{steps}",
-            f"  {settings.task.name} {settings.task.split}: {_budget(preparer.lm, run, evaluated)}",
-            f"  arithmetic: training {cost.train / 1e12:,.1f} TFLOP, evaluation {cost.evaluate / 1e12:,.1f} TFLOP",
-        ]
-    rate = matrix_rate(lm)
-    weights = sum(leaf.nbytes for leaf in jax.tree.leaves(lm.params))
-    lines += [
-        "",
-        f"model: {lm.name}, {weights / 2**20:,.0f} MiB of {lm.dtype} weights on every device",
-        f"matrix products of this model's shape: {rate / 1e9:,.0f} GFLOP/s measured",
-        f"estimate: {total / rate / 60:,.1f} minutes at that rate if nothing else cost time; expect up to twice that, "
-        "and the loading, compiling and embedding of a first run besides",
+    workdir, runs = Path(workdir), resolve(config)
+    left = [run for run in runs if not RunFolder(workdir, run.id).finished]
+    groups = populations(left)
+    heading = f"{config.name}: {len(runs)} runs, {len(runs) - len(left)} of them finished in {workdir}"
+    if not left:
+        return f"{heading}; nothing to do"
+    preparer_of = preparers(config)
+    forecasts = [forecast(preparer_of(group[0].settings), group, workdir) for group in groups]
+    blocks = [f"{heading}; {len(left)} to do in {len(groups)} populations"]
+    for lm in dict.fromkeys(each.lm for each in forecasts):
+        own = [each for each in forecasts if each.lm is lm]
+        memory = max(each.memory(_BFLOAT16) for each in own)
+        title = (
+            f"{lm.name}: {parameters(lm) / 1e6:,.1f} M parameters; in bfloat16 a device needs {memory / 1e9:,.2f} GB "
+            "to train one prompt and to decode one row"
+        )
+        blocks.append(text_block([title], _table(own), []).rstrip())
+    blocks.append("\n".join(_LEGEND))
+    largest = max((each.lm for each in forecasts), key=parameters)
+    here = this_device(largest.decoder.config, largest.dtype)
+    blocks.append(hours(forecasts, _embeddings(forecasts, preparer_of), here))
+    return "\n\n".join(blocks)
+
+
+def preparers(config: ml_collections.ConfigDict) -> Callable[[ml_collections.FrozenConfigDict], Preparer]:
+    """Gives the preparer of a run's settings: one for each task and language model, one outline for each model."""
+
+    @functools.cache
+    def outline(model: ml_collections.FrozenConfigDict) -> loading.FrozenLM:
+        return loading.outline(model.source, dtype=model.dtype, revision=model.revision, attention=model.attention)
+
+    @functools.cache
+    def preparer(model: ml_collections.FrozenConfigDict, task: ml_collections.FrozenConfigDict) -> Preparer:
+        return Preparer(outline(model), task_of(task), cache_dir(config.execution.cache_dir))
+
+    def of_settings(settings: ml_collections.FrozenConfigDict) -> Preparer:
+        task = {leaf: value for leaf, value in settings.task.to_dict().items() if leaf != "split"}
+        return preparer(settings.model, ml_collections.FrozenConfigDict(task))
+
+    return of_settings
+
+
+def _table(forecasts: Sequence[Forecast]) -> Table:
+    """A row per population of one language model."""
+    header = ["Method", "Prompt rows", "Runs", "Evaluated on", "Examples", "Tokens", "Room", "Dropped", "Cut"]
+    rows = []
+    for each in forecasts:
+        settings, lengths = each.settings, [len(row.tokens) for row in each.rows]
+        layout, training = settings.layout, settings.training
+        room = each.lm.decoder.config.max_positions - layout.prompt_tokens - settings.decoding.max_new_tokens
+        dropped = sum(row.dropped for row in each.rows) / max(1, len(lengths) * layout.demonstrations)
+        label, *others = dict.fromkeys(run.method for run in each.runs)
+        steps = f"{training.steps:,} of {training.batch_size}" if each.untrained else "–"
+        rows.append(
+            [
+                f"{label} and {len(others)} like it" if others else label,
+                str(layout.prompt_tokens),
+                str(len(each.runs)),
+                f"{settings.task.name} {settings.task.split}",
+                f"{each.examples:,}",
+                f"{int(np.median(lengths))} to {max(lengths)}",
+                f"{room:,}",
+                f"{dropped:.1%}",
+                f"{np.mean([row.truncated for row in each.rows]):.1%}",
+                steps,
+                f"{each.train / 1e12:,.2f}",
+                f"{(each.prefill + each.decode) / 1e12:,.2f}",
+            ]
+        )
+    return Table([*header, "Steps", "Training, TFLOP", "Evaluation, TFLOP"], rows)
+
+
+def _embeddings(forecasts: Sequence[Forecast], preparer_of: Callable[..., Preparer]) -> float:
+    """FLOP of dense retrieval: every split that demonstrations are chosen for or from, once a model."""
+    wanted = {}
+    for each in forecasts:
+        limit = each.settings.limit
+        if each.settings.layout.retriever == "dense":
+            splits = limit if each.untrained else {"train", each.settings.task.split}
+            preparer = preparer_of(each.settings)
+            wanted |= {(preparer, split, limit[split]): None for split in splits}
+    return sum(embedding_flop(*key) for key in wanted)
+
+
+def hours(forecasts: Sequence[Forecast], embeddings: float, here: Device) -> str:
+    """Hours of all that is left, on one of each device."""
+    rows = []
+    for device in (*PUBLISHED, here):
+        misfits = dict.fromkeys(each.lm.name for each in forecasts if not each.fits(device))
+        cells = ["–"] * len(_PARTS)
+        if not misfits:
+            seconds = [each.seconds(device) for each in forecasts]
+            training, evaluation = (sum(column) for column in zip(*seconds, strict=True))
+            retrieval = device.seconds(Work(embeddings))
+            parts = (training, evaluation, retrieval, training + evaluation + retrieval)
+            cells = [_rounded(part / 3600) for part in parts]
+        fits = f"not {', '.join(misfits)}" if misfits else "yes"
+        rows.append([device.name, f"{device.memory / 1e9:,.0f}", fits, *cells, device.source])
+    header = ["One device", "Memory, GB", "Fits", *(f"{part}, h" for part in _PARTS), "Rates from"]
+    notes = [
+        f"Published: dense bfloat16 peaks and bandwidths, {PUBLISHED[0].share:.0%} of which are assumed to be reached, "
+        f"and at least {LAYER_SECONDS * 1e6:.0f} µs a layer.",
+        f"Measured on {here.name} ({describe_devices()}): {here.flops / 1e9:,.0f} GFLOP/s and "
+        f"{here.bandwidth / 1e9:,.0f} GB/s, {here.share:.0%} of which are assumed.",
+        "These are estimates and may be wrong by a factor of two or three; small models and batches reach less.",
+        "Loading, compiling and scoring come on top. Dense retrieval is counted even if its vectors are cached.",
     ]
-    return "\n".join(lines)
+    return text_block(["Estimated time of what is left to do"], Table(header, rows), notes)
 
 
-def _with_random_demonstrations(run: Run) -> Run:
-    settings = run.settings.to_dict()
-    if settings["layout"]["retriever"] is not None:
-        settings["layout"]["retriever"] = "random"
-    return dataclasses.replace(run, settings=ml_collections.FrozenConfigDict(settings))
-
-
-def _budget(lm: FrozenLM, run: Run, split: PreparedSplit) -> str:
-    lengths = np.array([len(row.tokens) for row in split.rows])
-    room = lm.decoder.config.max_positions - run.settings.layout.prompt_tokens - run.settings.decoding.max_new_tokens
-    dropped, cut = sum(row.dropped for row in split.rows), sum(row.truncated for row in split.rows)
-    return (
-        f"{len(lengths)} inputs of {int(np.median(lengths))} tokens (median; the longest {lengths.max()}) "
-        f"within {room}; {dropped} demonstrations dropped, {cut} inputs cut"
-    )
-
-
-def _cost(preparer: Preparer, group: Sequence[Run], run: Run, evaluated: PreparedSplit) -> Cost:
-    config, settings = preparer.lm.decoder.config, run.settings
-    prompt_rows = settings.layout.prompt_tokens
-    token, head = block_flop(config), 2.0 * config.embed_dim * config.vocab_size
-    context = sum(bucket(len(row.tokens)) + prompt_rows for row in evaluated.rows)
-    written = len(evaluated.rows) * settings.decoding.max_new_tokens
-    evaluate = len(group) * (context * token + written * (token + head))
-    if not settings.training:
-        return Cost(0.0, evaluate)
-    rows = rows_of(preparer, run, "train", with_target=True).rows
-    length = np.mean([bucket(len(row.tokens)) + prompt_rows for row in rows])
-    targets = np.mean([bucket(len(row.tokens) - row.source_length) for row in rows])
-    # Forward and the gradient with respect to activations; weights are frozen and need none.
-    one = 2.0 * (length * token + targets * head)
-    steps, dev = settings.training.steps, settings.training.dev_examples
-    evaluations = 1 + steps // settings.training.eval_every
-    return Cost(len(group) * one * (steps * settings.training.batch_size + evaluations * dev / 2), evaluate)
-
-
-def block_flop(config: DecoderConfig) -> float:
-    """FLOP of one token through all layers' matrices, forward; attention scores are left out."""
-    attention = config.hidden_dim * config.head_dim * (2 * config.num_heads + 2 * config.num_kv_heads)
-    mlp = config.hidden_dim * config.mlp_dim * (3 if config.gated_mlp else 2)
-    return 2.0 * config.num_layers * (attention + mlp)
-
-
-def matrix_rate(lm: FrozenLM) -> float:
-    """FLOP per second of a feed-forward product of the model with 2,048 rows, best of five."""
-    config = lm.decoder.config
-    left = jnp.ones((2048, config.embed_dim), lm.dtype)
-    right = jnp.ones((config.embed_dim, config.mlp_dim), lm.dtype)
-    multiply = jax.jit(jnp.matmul)
-    jax.block_until_ready(multiply(left, right))
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        jax.block_until_ready([multiply(left, right) for _ in range(10)])
-        seconds.append((time.perf_counter() - started) / 10)
-    return 2.0 * 2048 * config.embed_dim * config.mlp_dim / min(seconds)
+def _rounded(number: float) -> str:
+    """130.4 → '130', 1.26 → '1.3', 0.0132 → '0.013', 0.001 → '< 0.01'."""
+    if number < 0.01:
+        return "< 0.01"
+    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import logging
 import math
@@ -76,25 +77,16 @@ def arrange(
 
     `auto` keeps the results of matrix products, or, where not even one prompt fits so, each layer's input alone.
     """
-    settings, config = members[0].run.settings, lm.decoder.config
-    rows = [*members[0].train_rows, *members[0].dev_rows]
-    prompt_rows, prompt, training = settings.layout.prompt_tokens, settings.prompt, settings.training
-    mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
     groups = devices.shape["data"]
-
-    def estimate(count: int, policy: str) -> memory.Estimate:
-        return memory.training_step(
-            config,
-            weights=memory.bytes_on_device(lm.params),
-            itemsize=np.dtype(lm.dtype).itemsize,
-            members=count,
-            rows=math.ceil(training.batch_size / training.accumulate / (1 if axis == "members" else groups)),
-            length=prompt_rows + batching.bucket(max(len(row.tokens) for row in rows)),
-            targets=batching.bucket(max(len(row.tokens) - row.source_length for row in rows)),
-            prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
-            rematerialisation=policy,
-            fused_attention=lm.decoder.attention != "xla",
-        )
+    estimate = functools.partial(
+        memory.step_estimate,
+        lm.decoder,
+        members[0].run.settings,
+        [*members[0].train_rows, *members[0].dev_rows],
+        weights=memory.bytes_on_device(lm.params),
+        itemsize=np.dtype(lm.dtype).itemsize,
+        share=1 if axis == "members" else groups,
+    )
 
     policy = rematerialisation
     if policy == "auto":

@@ -74,6 +74,13 @@ def best_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tuple[int,
     return best
 
 
+def worthwhile_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tuple[int, int] | None:
+    """`best_cut`, or None where that saves fewer than 4,096 positions."""
+    covered, beginnings = best_cut(work, prompt_rows, most)
+    saved = (len(work) - beginnings) * (prompt_rows + covered)
+    return (covered, beginnings) if saved >= _WORTH else None
+
+
 def share_prefix(
     decoder: FrozenDecoder, params: Any, prompts: jax.Array, work: Work, budget: float = math.inf
 ) -> tuple[jax.Array | Prefix, list[int]]:
@@ -92,9 +99,10 @@ def share_prefix(
     config, prompt_rows = decoder.config, prompts.shape[1]
     itemsize = jax.tree.leaves(params)[0].dtype.itemsize
     bytes_each = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize
-    covered, count = best_cut(work, prompt_rows, budget / bytes_each)
-    if (len(work) - count) * (prompt_rows + covered) < _WORTH:
+    cut = worthwhile_cut(work, prompt_rows, budget / bytes_each)
+    if cut is None:
         return prompts, [prompt for prompt, _ in work]
+    covered, count = cut
     places: dict[tuple[int, tuple[int, ...]], int] = {}
     index = [places.setdefault((prompt, tuple(tokens[:covered])), len(places)) for prompt, tokens in work]
     beginnings = list(places)

@@ -14,7 +14,9 @@ from ipt_jax import retrieval
 from ipt_jax.layout import Demonstration, Row, Template, encode
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.retrieval import MeanHiddenStates, Neighbours, Pool, SentenceEncoder, bm25
+from ipt_jax.runs import Run
 from ipt_jax.tasks.base import Task, load_split
+from ipt_jax.tasks.overlap import overlap_counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +48,7 @@ class Preparer:
         self.split = functools.cache(self._split)
         self._neighbours = functools.cache(self._find_neighbours)
         self.rows = functools.cache(self._rows)
+        self.overlap = functools.cache(self._overlap)
 
     def _split(self, name: str, limit: int) -> datasets.Dataset:
         return load_split(self.task, name, limit=limit or None, cache_dir=self.cache_dir / "splits")
@@ -103,6 +106,11 @@ class Preparer:
         ]
         return PreparedSplit(examples, rows, excluded)
 
+    def _overlap(self, split: str, limit: int, train_limit: int) -> dict[str, int]:
+        """What a split shares with the training examples: see `overlap_counts`. A second for all of DART."""
+        evaluated, train = self.split(split, limit), self.split("train", train_limit)
+        return overlap_counts(evaluated["input"][:], train["input"][:])
+
     def _find_neighbours(
         self,
         split: str,
@@ -134,6 +142,40 @@ class Preparer:
         if retriever == "sentence_transformer":
             return SentenceEncoder(Path(encoder), folder)
         return MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, f"{lm.fingerprint}:{lm.dtype}", folder)
+
+
+def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:
+    """A split as the run sees it, to be learned (with targets) or to be continued (without)."""
+    layout, limit = run.settings.layout, run.settings.limit
+    room = preparer.lm.decoder.config.max_positions - layout.prompt_tokens
+    return preparer.rows(
+        split,
+        limit[split],
+        train_limit=limit.get("train", 0),
+        demonstrations=layout.demonstrations,
+        retriever=layout.retriever,
+        selection=layout.selection,
+        encoder=layout.encoder,
+        exclude_duplicates=layout.exclude_duplicates,
+        seed=run.settings.seed if layout.retriever == "random" else None,
+        template=Template(**layout.template.to_dict()),
+        budget=room if with_target else room - run.settings.decoding.max_new_tokens,
+        overflow=layout.overflow,
+        with_target=with_target,
+    )
+
+
+def overlap_of(preparer: Preparer, run: Run) -> dict[str, int] | None:
+    """What the evaluated examples share with the training examples that the run, or its prompt, has seen.
+
+    None where it has seen none: without demonstrations and with no prompt, or one of other data.
+    """
+    seen, split = run, run.settings.task.split
+    if "train" not in run.settings.limit and run.source is not None and run.source.data_hash == run.data_hash:
+        seen = run.source
+    if "train" not in seen.settings.limit:
+        return None
+    return preparer.overlap(split, run.settings.limit[split], seen.settings.limit["train"])
 
 
 def _pool(examples: datasets.Dataset) -> Pool:

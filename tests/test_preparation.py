@@ -1,0 +1,49 @@
+"""What the evaluated examples of a run share with the training examples that it has seen."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import write_hf_folder
+
+from configs import common
+from ipt_jax.experiment import resolve
+from ipt_jax.plan import preparers
+from ipt_jax.preparation import overlap_of
+
+TEN = "one two three four five six seven eight nine ten"
+TRAIN = [TEN, "a b", "c d", "e f"]
+TEST = ["a b", f"{TEN} {TEN} eleven", "x y"]
+
+
+@pytest.fixture
+def overlaps(tmp_path):
+    """Name of a run → its overlap, on a task of four training and three test examples."""
+    for split, texts in (("train", TRAIN), ("dev", TEST), ("test", TEST)):
+        lines = [json.dumps({"id": f"{split}:{i}", "input": text, "target": "t"}) for i, text in enumerate(texts)]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    config = common.get_config()
+    config.task.name, config.task.data_dir = "jsonl", str(tmp_path)
+    config.model.source = str(write_hf_folder(tmp_path / "lm"))
+    config.execution.cache_dir = str(Path(tmp_path) / "cache")
+    prompt = {"layout": {"prompt_tokens": 2}}
+    loaded = {**prompt, "prompt": {"initialisation": "file", "source": "run:pt"}, "training": {"steps": 0}}
+    config.runs = {
+        "zero_shot": {},
+        "icl": {"layout": {"demonstrations": 1, "retriever": "random"}},
+        "one": {"layout": {"demonstrations": 1, "retriever": "random"}, "limit": {"train": 1}},
+        "pt": prompt,
+        "loaded": loaded,
+    }
+    preparer_of = preparers(config)
+    return {run.name: overlap_of(preparer_of(run.settings), run) for run in resolve(config)}
+
+
+def test_overlap_is_counted_with_the_training_examples_that_a_run_or_its_prompt_has_seen(overlaps):
+    counts = {"same_input": 1, "near_duplicate": 1, "examples": 3}
+    assert overlaps["icl"] == overlaps["pt"] == overlaps["loaded"] == counts
+    assert overlaps["one"]["same_input"] + overlaps["one"]["near_duplicate"] <= 1
+
+
+def test_a_run_that_sees_no_training_example_overlaps_with_none(overlaps):
+    assert overlaps["zero_shot"] is None
