@@ -42,6 +42,7 @@ def make_workdir(workdir: Path, *, examples: int = 100, methods=METHODS, title: 
             "task": {"name": "sample"},
             "prompt": {"tokens": prompt_tokens},
             "retrieval": {"name": retriever, "demonstrations": demonstrations},
+            "layout": {"template": {"query": "Input: {input}\nOutput:", "target": " {output}\n", "separator": "\n"}},
             "training": {"steps": 150 if prompt_tokens else 0},
             "seed": seed,
         }
@@ -134,15 +135,18 @@ def _prediction(example: dict, demonstrations: int, retriever: str | None, quali
     prediction = " ".join(word if rng.random() < quality else rng.choice(words) for word in words)
     if quality < 0.2:
         prediction = rng.choice(["", example["input"], prediction])
-    shown = [_example(random.Random(f"{example['id']} {n}"), rng.randrange(3_000)) for n in range(demonstrations)]
+    # What is retrieved depends on the example alone, what is drawn at random on the run too.
+    draw = rng if retriever == "random" else random.Random(example["id"])
+    numbers = [draw.randrange(3_000) for _ in range(demonstrations)]
+    similarities = [None if retriever == "random" else round(0.9 - draw.random() / 3, 3) for _ in numbers]
+    shown = [_example(random.Random(number), number) for number in numbers]
     before = "".join(f"Input: {each['input']}\nOutput: {each['references'][0]}\n\n" for each in shown)
-    near = None if retriever == "random" else 0.9
     return {
         "id": example["id"],
         "input": f"{before}Input: {example['input']}\nOutput:",
         "demonstrations": [
-            {"id": each["id"].replace("test", "train"), "similarity": near and round(near - rng.random() / 3, 3)}
-            for each in shown
+            {"id": each["id"].replace("test", "train"), "similarity": similarity}
+            for each, similarity in zip(shown, similarities, strict=True)
         ],
         "prediction": prediction,
         "references": example["references"],

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from ipt_jax.errors import InputError
 from ipt_jax.report import tables
 from ipt_jax.report.collect import Collection, Setting, collect
-from ipt_jax.report.explorer import EXAMPLE_LIMIT, explorer_data, to_script_json
+from ipt_jax.report.explorer import explorer_packs
 from ipt_jax.report.figures import Figure, search_curve, training_curves
 from ipt_jax.report.findings import findings
 from ipt_jax.report.prompts import complaints, prompts
@@ -71,8 +71,6 @@ def page(
     figures: list[list[Figure]],
     searches: list[Figure | None],
     looks: list[list[View]],
-    *,
-    example_limit: int = EXAMPLE_LIMIT,
 ) -> str:
     """The HTML text.
 
@@ -80,7 +78,6 @@ def page(
       figures: the training curves of each setting.
       searches: the figure of each setting's learning-rate searches, or None.
       looks: the views of each setting.
-      example_limit: as of `explorer_data`.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ipt_jax.report"),
@@ -89,8 +86,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = _asset("page.js")
-    data = explorer_data(collection.settings, example_limit)
+    script = "".join(map(_asset, ("differences.js", "examples.js", "page.js")))
     return environment.get_template("index.html.j2").render(
         heading=_heading(collection.settings),
         models=list(dict.fromkeys(str(setting["model"]) for setting in collection.settings)),
@@ -117,8 +113,7 @@ def page(
         ],
         footnote=tables.FOOTNOTE,
         rule=RULE,
-        cut=[entry for entry in data if len(entry["examples"]) < entry["total"]],
-        data=Markup(to_script_json(data)) if data else None,
+        packs=explorer_packs(collection.settings),
         style=Markup(_asset("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
