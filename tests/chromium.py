@@ -17,6 +17,8 @@ _FLAGS = (
     *("--disable-component-update", "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe"),
 )
 
+KEYS = {"Tab": (9, ""), "Enter": (13, "\r"), "ArrowLeft": (37, ""), "ArrowRight": (39, "")}  # number and text
+
 
 class Chromium:
     """One browser with one page. Commands are JSON texts that end with a zero byte, on its file descriptors 3 and 4.
@@ -28,12 +30,10 @@ class Chromium:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
 
-        def connect() -> None:  # in the child: over spare numbers, for a pipe's end may be 3 or 4 itself
-            for number, spare, place in ((to_read, 60, 3), (to_write, 61, 4)):
-                os.dup2(number, spare)
-                os.dup2(spare, place)
+        def connect() -> None:  # in the child, by way of copies: a pipe's end may itself be number 3 or 4
+            for copy, place in ((os.dup(to_read), 3), (os.dup(to_write), 4)):
+                os.dup2(copy, place)
 
-        # Both ends are duplicated to spare numbers first.
         self._process = subprocess.Popen(
             [BROWSER, *_FLAGS, f"--user-data-dir={profile}"],
             preexec_fn=connect,
@@ -80,6 +80,13 @@ class Chromium:
         if "exceptionDetails" in answer:
             raise RuntimeError(json.dumps(answer["exceptionDetails"]))
         return answer["result"].get("value")
+
+    def press(self, key: str) -> None:
+        """Presses and releases a key of `KEYS`, wherever the focus is."""
+        code, text = KEYS[key]
+        name = {"key": key, "code": key, "windowsVirtualKeyCode": code}
+        self.command("Input.dispatchKeyEvent", type="keyDown", **name, **({"text": text} if text else {}))
+        self.command("Input.dispatchKeyEvent", type="keyUp", **name)
 
     def window(self, width: int, height: int, *, dark: bool = False) -> None:
         """The size of the window in CSS pixels, and what the reader prefers; a narrow one is a phone's."""

@@ -160,8 +160,7 @@ class Axes:
             self._axes.grid(axis="y", color=_TEXT, alpha=0.2, linewidth=0.6)
 
     def plot(self, places: Sequence[float], values: Sequence[float], **line) -> None:
-        with self._style():
-            self._axes.plot(places, values, **{"linewidth": 1.5, "markersize": 3} | line)
+        self._axes.plot(places, values, **{"linewidth": 1.5, "markersize": 3} | line)  # takes nothing from the style
 
     def band(self, places: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> None:
         with self._style():
@@ -209,7 +208,7 @@ class Axes:
         """
         names = self._axes.get_legend_handles_labels()[1]
         width, height = _SIZE
-        columns = int((width - 0.6) / (0.5 + 0.065 * max(map(len, names), default=0))) or 1
+        columns = int((width - 0.6) / (0.5 + 0.062 * max(map(len, names), default=0))) or 1
         legend = 0.17 * -(-len(names) // columns)
         height += legend
         self._canvas.set_size_inches(width, height)

@@ -92,8 +92,8 @@ def _resamples(n: int, samples: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     counts = np.empty((samples, n), np.uint8)
     for part in _chunks(counts):
-        rows = np.arange(len(part))[:, None] * n
-        part[:] = np.bincount((rng.integers(n, size=part.shape) + rows).ravel(), minlength=part.size).reshape(part.shape)
+        cells = rng.integers(n, size=part.shape) + np.arange(len(part))[:, None] * n
+        part[:] = np.bincount(cells.ravel(), minlength=part.size).reshape(part.shape)
     return counts
 
 
