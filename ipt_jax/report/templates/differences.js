@@ -45,8 +45,8 @@ const differences = (() => {
     while (i < a.length || j < b.length) {
       if (i < a.length && j < b.length && a[i] === b[j]) {
         close();
-        push("same", prediction.pieces[i]);
-        i++, j++;
+        push("same", prediction.pieces[i++]);
+        j++;
       } else if (j === b.length || (i < a.length && cells[(i + 1) * width + j] >= cells[i * width + j + 1])) {
         gap.extra += prediction.pieces[i++];
       } else {
