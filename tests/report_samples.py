@@ -19,6 +19,8 @@ _RELATIONS = (
     ("employer", "{0} is employed by {1}.", ("Halden Works", "the Velmora Observatory", "Calder & Sons")),
 )
 
+_LENGTHS = (1, 3, 5, 10, 25, 50, 100, 150)
+
 # prompt tokens, demonstrations, retriever, seed, share of words the prediction gets right
 METHODS = (
     (0, 0, None, 0, 0.15),
@@ -32,16 +34,29 @@ METHODS = (
 )
 
 
-def make_workdir(workdir: Path, *, examples: int = 100, methods=METHODS, title: str = "Synthetic sample") -> Path:
-    """Writes config.json and a finished run per method. Everything is drawn from fixed seeds."""
+# 50 runs of one task, as a study has them.
+STUDY = (
+    *((0, 0, None, 0, 0.15), (0, 1, "random", 0, 0.35)),
+    *((rows, k, "dense" if k else None, seed, 0.5 + 0.1 * k) for rows in _LENGTHS for k in (0, 1) for seed in range(3)),
+)
+
+
+def make_workdir(
+    workdir: Path, *, examples: int = 100, methods=METHODS, title: str = "Synthetic sample", task: str = "sample"
+) -> Path:
+    """Writes config.json and a finished run per method. Everything is drawn from fixed seeds.
+
+    Called again with another `task` and title, it adds another setting.
+    """
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "config.json", {"task": {"name": "sample"}})
     data = [_example(random.Random(number), number) for number in range(examples)]
     for prompt_tokens, demonstrations, retriever, seed, quality in methods:
         config = {
-            "task": {"name": "sample"},
+            "task": {"name": task},
             "prompt": {"tokens": prompt_tokens},
             "retrieval": {"name": retriever, "demonstrations": demonstrations},
+            "layout": {"template": {"query": "Input: {input}\nOutput:", "target": " {output}\n", "separator": "\n"}},
             "training": {"steps": 150 if prompt_tokens else 0},
             "seed": seed,
         }
@@ -134,15 +149,18 @@ def _prediction(example: dict, demonstrations: int, retriever: str | None, quali
     prediction = " ".join(word if rng.random() < quality else rng.choice(words) for word in words)
     if quality < 0.2:
         prediction = rng.choice(["", example["input"], prediction])
-    shown = [_example(random.Random(f"{example['id']} {n}"), rng.randrange(3_000)) for n in range(demonstrations)]
+    # What is retrieved depends on the example alone, what is drawn at random on the run too.
+    draw = rng if retriever == "random" else random.Random(example["id"])
+    numbers = [draw.randrange(3_000) for _ in range(demonstrations)]
+    similarities = [None if retriever == "random" else round(0.9 - draw.random() / 3, 3) for _ in numbers]
+    shown = [_example(random.Random(number), number) for number in numbers]
     before = "".join(f"Input: {each['input']}\nOutput: {each['references'][0]}\n\n" for each in shown)
-    near = None if retriever == "random" else 0.9
     return {
         "id": example["id"],
         "input": f"{before}Input: {example['input']}\nOutput:",
         "demonstrations": [
-            {"id": each["id"].replace("test", "train"), "similarity": near and round(near - rng.random() / 3, 3)}
-            for each in shown
+            {"id": each["id"].replace("test", "train"), "similarity": similarity}
+            for each, similarity in zip(shown, similarities, strict=True)
         ],
         "prediction": prediction,
         "references": example["references"],
@@ -181,7 +199,7 @@ def _result(run: str, config: dict, title: str, rows: list[dict], rng: random.Ra
     training = {"steps": steps, "batch_size": 8, "learning_rate": 5e-3, "best_step": 124, "best_dev_loss": 1.3217}
     return {
         "run": run,
-        "task": "sample",
+        "task": config["task"]["name"],
         "task_title": title,
         "split": "test",
         "model": "SmolLM2-135M-Instruct (dequantised from Q4_1)",

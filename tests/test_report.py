@@ -1,11 +1,14 @@
 """The report's numbers, tables, sentences and files, checked on invented runs."""
 
+import base64
 import csv
+import gzip
 import io
 import json
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -16,12 +19,11 @@ from ipt_jax.errors import InputError
 from ipt_jax.report import render, tables, terminal_table
 from ipt_jax.report.collect import Method, Setting, collect
 from ipt_jax.report.cost import duration
-from ipt_jax.report.explorer import explorer_data, natural_order, to_script_json
-from ipt_jax.report.figures import curve, smooth, training_curves
-from ipt_jax.report.page import page
+from ipt_jax.report.explorer import explorer_columns, explorer_packs, natural_order
+from ipt_jax.report.figures import Axes, curve, smooth, training_curves
 from ipt_jax.report.runs import Run
 from ipt_jax.results import RunFolder, append_rows, read_json, run_folders, write_json
-from tests.report_samples import METHODS, make_workdir
+from tests.report_samples import METHODS, STUDY, make_workdir
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +133,21 @@ def test_inline_curves_take_the_colour_of_the_page_and_share_no_id(setting):
         assert figure.png.startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize(
+    "label", ["PT", "ICL, retrieved one-shot", "PT (layout.prompt_tokens=100, training.steps=10000)"]
+)
+def test_a_legend_names_every_method_below_the_axes_and_inside_the_figure(label):
+    axes = Axes("Loss", "legend")
+    for number in range(18):
+        axes.plot([0, 1], [number, number], label=f"{label} {number:02}")
+    axes.figure("loss", "The loss.")
+    canvas = axes._canvas
+    room, legend, drawn = canvas.bbox, canvas.legends[0].get_window_extent(), axes._axes.get_tightbbox()
+    assert len(canvas.legends[0].get_texts()) == 18
+    assert room.x0 <= legend.x0 and legend.x1 <= room.x1 and room.y0 <= legend.y0 and legend.y1 <= drawn.y0
+    assert drawn.height > 2 * canvas.dpi  # inches
+
+
 def test_runs_that_trained_nothing_have_no_curves(tmp_path):
     (setting,) = collect([make_workdir(tmp_path, examples=3, methods=METHODS[:4])]).settings
     assert training_curves(setting) == []
@@ -145,27 +162,64 @@ def test_the_explorer_lists_examples_in_the_order_of_the_data_not_of_decoding():
     ]
 
 
-def test_the_explorer_keeps_an_input_once_and_what_was_shown_before_it_once_per_retriever(setting):
-    (data,) = explorer_data([setting], limit=100)
-    example = data["examples"][0]
-    before = {data["runs"][row[0]]: row[6] for row in example["rows"]}
-    seen = {run.id: run.predictions[0]["input"] for run in setting.runs}
-    assert example["input"] == seen[setting.methods[0].runs[0].id]
-    assert before["zero-shot"] is before["PT, seed 0"] is None
-    assert before["ICL, retrieved one-shot"] == before["IPT, seed 1"]
-    assert data["texts"][before["IPT, seed 1"]] + example["input"] == seen[setting.methods[-1].runs[-1].id]
+def test_the_explorer_keeps_an_input_once_and_each_demonstration_once(setting):
+    columns = explorer_columns(setting)
+    _, input, references, predictions = columns["examples"][0]
+    methods = {method["label"]: method["runs"] for method in columns["methods"]}
+    seen = {run.id: run.predictions[0] for run in setting.runs}
+    assert input == seen[setting.methods[0].runs[0].id]["input"]
+    assert references == setting.runs[0].predictions[0]["references"]
+    assert len(set(predictions)) == len(predictions)
+    for method in setting.methods:
+        for run, column in zip(method.runs, methods[method.label], strict=True):
+            row = seen[run.id]
+            assert predictions[column["prediction"][0]] == row["prediction"]
+            assert "".join(columns["texts"][i] for i in column["read"][0]) + input == row["input"]
+            assert len(column["read"][0]) == len(row["demonstrations"]) == len(column["shown"][0])
+    assert methods["ICL, retrieved one-shot"][0]["read"] == methods["IPT"][1]["read"]
+    assert len(set(columns["texts"])) == len(columns["texts"])
 
 
-def test_more_examples_than_a_page_can_hold_are_cut_and_the_page_says_so(workdir, setting):
-    assert [len(entry["examples"]) for entry in explorer_data([setting, setting], limit=50)] == [25, 25]
-    assert "the first 7 of 40 examples" in page(collect([workdir]), [[]], [None], [[]], example_limit=7)
-    assert "of 40 examples" not in page(collect([workdir]), [[]], [None], [[]])
+def test_demonstrations_that_cannot_be_told_apart_stay_one_text(setting):
+    zero, (run,) = setting.methods[0], setting.methods[3].runs
+    template_unknown = replace(run, config={})
+    _, method = explorer_columns(Setting((zero, Method("ICL", (template_unknown, run)))))["methods"]
+    assert [len(column["read"][0]) for column in method["runs"]] == [1, 3]
 
 
-def test_json_for_a_script_element_cannot_end_it_and_says_the_same():
-    value = {"text": "</script><!-- <b> \u2028 & \ud800"}
-    text = to_script_json(value)
-    assert "<" not in text and json.loads(text) == value
+def test_an_example_that_a_run_lacks_is_null_in_its_columns(setting):
+    whole, other = setting.methods[0].runs[0], setting.methods[1].runs[0]
+    partial = replace(other, predictions=other.predictions[1:])
+    columns = explorer_columns(Setting((Method("a", (whole,)), Method("b", (partial,)))))
+    assert len(columns["examples"]) == 40
+    (run,) = columns["methods"][1]["runs"]
+    for name in ("prediction", "score", "cut", "log_probability", "shown", "read"):
+        assert run[name][0] is None and run[name][1] is not None
+
+
+def test_a_pack_says_what_the_columns_say_and_is_the_same_each_time(setting):
+    lone = {**setting.runs[0].predictions[0], "prediction": "\ud800 </script>"}
+    odd = Setting((Method("odd", (replace(setting.runs[0], predictions=[lone]),)),))
+    for one in (setting, odd):
+        (pack,), (again,) = explorer_packs([one]), explorer_packs([one])
+        assert json.loads(gzip.decompress(base64.b64decode(pack.data))) == explorer_columns(one)
+        assert pack == again and pack.examples == len(explorer_columns(one)["examples"])
+
+
+def test_a_setting_without_predictions_has_no_pack(setting):
+    assert explorer_packs([Setting((Method("a", (replace(setting.runs[0], predictions=()),)),))]) == []
+
+
+@pytest.mark.slow
+def test_a_report_of_five_hundred_runs_is_written_in_seconds(tmp_path):
+    for number in range(10):
+        make_workdir(tmp_path, examples=200, methods=STUDY, title=f"Task {number}", task=f"task{number}")
+    assert len(run_folders(tmp_path)) == 500
+    begin = time.process_time()
+    path = render([tmp_path])
+    seconds = time.process_time() - begin
+    assert seconds < 40, f"{seconds:.1f} s of processor time"  # a third of it on two cores of 2020
+    assert path.read_text().count('class="pack"') == 10
 
 
 def test_a_report_is_complete_self_contained_and_calls_synthetic_data_so(workdir, tmp_path):

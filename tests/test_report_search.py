@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
 
 from ipt_jax.report import render, tables, terminal_table
 from ipt_jax.report.collect import collect
+from ipt_jax.report.explorer import explorer_columns
 from ipt_jax.report.figures import search_curve
 from ipt_jax.report.findings import findings
 from ipt_jax.report.search_tables import as_files, search_table
@@ -241,8 +241,9 @@ def test_the_page_shows_the_search_and_counts_all_runs_but_explores_the_chosen_o
     assert "<td>chosen</td>" in text and "failed: seed 1 at step 37" in text
     assert "11 runs of 3 methods, 7 of them with learning rates that were not chosen" in text
     assert text.count("PT, learning rate 0.003</th>") == 2 * 2  # cost and conditions of both seeds
-    data = json.loads(text.partition('id="data">')[2].partition("</script>")[0])
-    assert [label for label in data[0]["runs"] if "PT" in label] == ["PT, seed 0", "PT, seed 1"]
+    (setting,) = collect([workdir]).settings
+    explored = [(method["label"], len(method["runs"])) for method in explorer_columns(setting)["methods"]]
+    assert explored == [("ICL, random one-shot", 1), ("ICL, retrieved one-shot", 1), ("PT", 2)]
 
 
 def test_the_terminal_names_the_chosen_rate(workdir):

@@ -11,6 +11,7 @@ from ipt_jax.report.statistics import (
     brown_forsythe,
     deviation_ratio,
     holm,
+    paired_bootstrap,
     spread,
 )
 
@@ -21,6 +22,18 @@ def test_the_interval_of_a_mean_is_students():
     expected = scipy.stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
     assert (low, high) == pytest.approx((expected.low, expected.high))
     assert spread([1.0]).interval is None
+
+
+@pytest.mark.parametrize("n", [2, 7, 700])
+def test_the_bootstrap_is_that_of_means_of_drawn_examples_for_every_pair_of_methods(n):
+    samples = 250
+    drawn = np.random.default_rng(0).integers(n, size=(samples, n))
+    for seed in (1, 2):
+        a, b = np.random.default_rng(seed).normal(size=(2, n))
+        means = (a - b)[drawn].mean(axis=1)
+        found = paired_bootstrap(a, b, samples=samples)
+        assert (found.low, found.high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])))
+        assert found.mean == pytest.approx(float(np.mean(a - b))) and found.n == n
 
 
 def test_equal_methods_are_alike_and_a_method_that_always_wins_is_not():

@@ -258,11 +258,11 @@ def _labels(groups: list[list[Run]], candidates: list[tuple[Candidate, ...]]) ->
     labels = []
     for one in identities:
         same = [other for other in identities if other["method"] == one["method"]]
-        differing = [
-            f"{key}={json.dumps(one.get(key))}"
-            for key in sorted({key for other in same for key in other})
-            if len({json.dumps(other.get(key), sort_keys=True) for other in same}) > 1
-        ]
+        keys = {key for other in same for key in other}
+        differing = {k for k in keys if len({json.dumps(other.get(k), sort_keys=True) for other in same}) > 1}
+        # The result says again what the layout says, under a shorter name.
+        named = sorted(key for key in differing if key.removeprefix("layout.") not in differing - {key})
+        leaves = [f"{key}={json.dumps(one.get(key))}" for key in named]
         label = str(one["method"])
-        labels.append(f"{label} ({', '.join(differing)})" if differing else label)
+        labels.append(f"{label} ({', '.join(leaves)})" if leaves else label)
     return labels

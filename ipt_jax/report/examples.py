@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipt_jax.report.collect import Method
-from ipt_jax.report.statistics import spread
 
 
 def example_scores(method: Method) -> dict[str, float]:
@@ -12,4 +11,4 @@ def example_scores(method: Method) -> dict[str, float]:
         {row["id"]: row["score"] for row in run.predictions if row.get("score") is not None} for run in method.runs
     ]
     shared = [example for example in per_run[0] if all(example in scores for scores in per_run)]
-    return {example: spread([scores[example] for scores in per_run]).mean for example in shared}
+    return {example: sum(scores[example] for scores in per_run) / len(per_run) for example in shared}

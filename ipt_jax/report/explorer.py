@@ -1,81 +1,132 @@
-"""The data of the page's example explorer: every example with each run's prediction, as compact JSON."""
+"""The data of the page's example explorer: a setting's examples with the predictions of all runs, packed small.
 
+A page may hold hundreds of thousands of predictions, so each setting is packed for itself (JSON, gzip, base64), and
+the page unpacks only the one that is chosen. What varies by example is a column; a text that several runs share is
+written once, next to the texts that it resembles, which is what makes gzip small.
+"""
+
+import base64
+import gzip
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ipt_jax.report.collect import Setting
+from ipt_jax.report.runs import Run, flatten
 
-EXAMPLE_LIMIT = 10_000  # per page, shared by its settings: about 20 MB, which a phone still opens
 
+@dataclass(frozen=True)
+class Pack:
+    """The examples of one setting.
 
-def explorer_data(settings: Sequence[Setting], limit: int) -> list[dict[str, Any]]:
-    """One entry per setting that has predictions.
-
-    Each is `{title, runs: [label], total, texts, examples}`, and an example is
-
-        {id, input, references: [text], rows: [[run, prediction, score, stop, log_probability,
-                                                [[demonstration id, similarity]], text]]}
-
-    where `run` indexes `runs`. `input` is the shortest text that any run saw for the example. `text` indexes
-    `texts`: what the row's run saw in front of it, or all it saw when that does not end with `input`; null
-    for nothing. Runs with the same demonstrations share the entry.
-
-    Args:
-      limit: number of examples over all settings; `total` says how many a setting has.
+    Attributes:
+      title: of the setting.
+      examples: how many.
+      data: ASCII; base64 of the gzip of the JSON that `explorer_columns` describes.
     """
-    settings = [setting for setting in settings if any(run.predictions for run in setting.runs)]
-    return [_setting_data(setting, limit // len(settings)) for setting in settings]
+
+    title: str
+    examples: int
+    data: str
 
 
-def to_script_json(value: Any) -> str:
-    """JSON that is safe inside a <script> element: without `<`, nothing in it can end the element."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # a lone surrogate as its JSON escape
-    return text.replace("<", "\\u003c")
+def explorer_packs(settings: Iterable[Setting]) -> list[Pack]:
+    """One pack for each setting that has predictions. The same predictions give the same bytes."""
+    packs = []
+    for setting in settings:
+        columns = explorer_columns(setting)
+        if columns["examples"]:
+            text = json.dumps(columns, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            encoded = text.encode("utf-8", "backslashreplace")  # a lone surrogate as its JSON escape
+            data = base64.b64encode(gzip.compress(encoded, compresslevel=6, mtime=0)).decode()
+            packs.append(Pack(setting.title, len(columns["examples"]), data))
+    return packs
 
 
-def _setting_data(setting: Setting, limit: int) -> dict[str, Any]:
-    runs = [(method.run_label(run), run) for method in setting.methods for run in method.runs if run.predictions]
-    rows: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
-    for number, (_, run) in enumerate(runs):
-        for row in run.predictions:
-            rows.setdefault(row["id"], []).append((number, row))
+def explorer_columns(setting: Setting) -> dict[str, Any]:
+    """What the page knows of a setting, as JSON values.
+
+        {examples: [[id, input, [reference], [prediction]]],
+         texts: [text],
+         methods: [{label, runs: [{seed, prediction, score, cut, log_probability, shown, read}]}]}
+
+    `input` is the shortest text that any run saw for the example; its predictions are the different ones, each once.
+    All that a run has is a column with an entry per example, null where the run has no row: `prediction` indexes the
+    predictions of the example; `cut` is 1 where the length limit ended it; `shown` has `[demonstration id, similarity]`
+    pairs; `read` indexes `texts`: what the run saw before `input`, a text per demonstration where they can be told
+    apart, or one for everything.
+    """
+    methods = [(method, [run for run in method.runs if run.predictions]) for method in setting.methods]
+    methods = [(method, runs) for method, runs in methods if runs]
+    by_id = [[{row["id"]: row for row in run.predictions} for run in runs] for _, runs in methods]
+    every_run = [rows for runs in by_id for rows in runs]
+    ids = sorted({id: None for rows in every_run for id in rows}, key=natural_order)
+    examples = [_example(id, [rows[id] for rows in every_run if id in rows]) for id in ids]
     texts: dict[str, int] = {}
     return {
-        "title": setting.title,
-        "runs": [label for label, _ in runs],
-        "total": len(rows),
-        "examples": [_example(name, rows[name], texts) for name in sorted(rows, key=natural_order)[:limit]],
+        "examples": examples,
+        "methods": [
+            {
+                "label": method.label,
+                "runs": [
+                    {"seed": run.seed, **_run_columns(run, rows, examples, texts)}
+                    for run, rows in zip(runs, found, strict=True)
+                ],
+            }
+            for (method, runs), found in zip(methods, by_id, strict=True)
+        ],
         "texts": list(texts),
     }
 
 
-def _example(name: str, rows: list[tuple[int, Mapping[str, Any]]], texts: dict[str, int]) -> dict[str, Any]:
-    shortest = min((row["input"] for _, row in rows), key=len)
+def _example(id: str, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    shortest = min((row["input"] for row in rows), key=len)
+    return [id, shortest, rows[0]["references"], list(dict.fromkeys(row["prediction"] for row in rows))]
 
-    def text_index(text: str) -> int | None:
-        before = text.removesuffix(shortest)
-        return texts.setdefault(before, len(texts)) if before else None
+
+def _run_columns(
+    run: Run, rows: Mapping[str, Mapping[str, Any]], examples: Sequence[Sequence[Any]], texts: dict[str, int]
+) -> dict[str, list[Any]]:
+    """The columns of one run; what it read is added to `texts`."""
+    boundary = _boundary(run)
+    found = [(rows.get(id), input, predictions) for id, input, _, predictions in examples]
+
+    def read(row: Mapping[str, Any], input: str) -> list[int]:
+        pieces = _pieces(row["input"].removesuffix(input), len(row.get("demonstrations") or []), boundary)
+        return [texts.setdefault(piece, len(texts)) for piece in pieces]
+
+    def column(value: Callable[[Mapping[str, Any]], Any]) -> list[Any]:
+        return [row and value(row) for row, _, _ in found]
 
     return {
-        "id": name,
-        "input": shortest,
-        "references": rows[0][1]["references"],
-        "rows": [
-            [
-                number,
-                row["prediction"],
-                _rounded(row.get("score"), 1),
-                row.get("stop"),
-                _rounded(row.get("log_probability"), 2),
-                [[shown["id"], _rounded(shown.get("similarity"), 3)] for shown in row.get("demonstrations") or []],
-                text_index(row["input"]),
-            ]
-            for number, row in rows
-        ],
+        "prediction": [row and predictions.index(row["prediction"]) for row, _, predictions in found],
+        "score": column(lambda row: _rounded(row.get("score"), 1)),
+        "cut": column(lambda row: int(row.get("stop") == "length")),
+        "log_probability": column(lambda row: _rounded(row.get("log_probability"), 1)),
+        "shown": column(
+            lambda row: [[each["id"], _rounded(each.get("similarity"), 3)] for each in row.get("demonstrations") or []]
+        ),
+        "read": [row and read(row, input) for row, input, _ in found],
     }
+
+
+def _boundary(run: Run) -> re.Pattern[str] | None:
+    """Where one demonstration ends and the next begins, by the run's template; None where that is not recorded."""
+    config = flatten(run.config)
+    separator, query = (config.get(f"layout.template.{leaf}") for leaf in ("separator", "query"))
+    if not separator or not query:
+        return None
+    return re.compile(f"(?<={re.escape(separator)})(?={re.escape(query.partition('{input}')[0])})")
+
+
+def _pieces(before: str, demonstrations: int, boundary: re.Pattern[str] | None) -> list[str]:
+    """The text of each demonstration; the whole where it does not fall into as many pieces, [] where there is none."""
+    if not before:
+        return []
+    pieces = [piece for piece in boundary.split(before) if piece] if boundary and demonstrations > 1 else []
+    return pieces if len(pieces) == demonstrations else [before]
 
 
 def natural_order(id: str) -> list[tuple[bool, int, str]]:

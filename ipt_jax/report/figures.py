@@ -18,6 +18,7 @@ COLOURS = ("#3f83c9", "#d9781f", "#2f9a74", "#a566b8", "#c8524f", "#8a8a2a")
 _LINE_STYLES = ("solid", (0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 _TEXT = "#7a7a7a"  # the inline version replaces it by the page's text colour
 _MOST_TICKS = 8
+_LEFT = 0.62  # inches left of the axes, for numbers
 _SIZE = (4.8, 3.1)  # inches; at about this width text keeps its size in the page
 
 
@@ -151,17 +152,16 @@ class Axes:
     def __init__(self, title: str, id_prefix: str, x_label: str = "Step"):
         from matplotlib.figure import Figure as Canvas
 
-        self._title, self._prefix = title, id_prefix
+        self._title, self._prefix, self._left = title, id_prefix, _LEFT
         with self._style():
-            self._canvas = Canvas(figsize=_SIZE, layout="constrained")
+            self._canvas = Canvas(figsize=_SIZE)
             self._axes = self._canvas.add_subplot()
             self._axes.set_xlabel(x_label)
             self._axes.set_title(title, loc="left", fontsize=10)
             self._axes.grid(axis="y", color=_TEXT, alpha=0.2, linewidth=0.6)
 
     def plot(self, places: Sequence[float], values: Sequence[float], **line) -> None:
-        with self._style():
-            self._axes.plot(places, values, **{"linewidth": 1.5, "markersize": 3} | line)
+        self._axes.plot(places, values, **{"linewidth": 1.5, "markersize": 3} | line)  # takes nothing from the style
 
     def band(self, places: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str) -> None:
         with self._style():
@@ -187,6 +187,7 @@ class Axes:
                     number = f"{value:+.1f}".replace("-", "\u2212")  # the sign says what the tint says
                     self._axes.text(x, y, number, ha="center", va="center", color=_TEXT)
             self._axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+            self._left = 0.45 + 0.075 * max(map(len, rows))
             self._axes.set_xticks(range(len(columns)), columns)
             self._axes.set_yticks(range(len(rows)), rows)
             self._axes.tick_params(length=0)
@@ -222,12 +223,29 @@ class Axes:
     def figure(self, name: str, caption: str) -> Figure:
         svg, png = io.BytesIO(), io.BytesIO()
         with self._style():
-            if self._axes.get_legend_handles_labels()[0]:
-                self._axes.legend(frameon=False, fontsize=9)
+            self._lay_out()
             self._canvas.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
             self._canvas.savefig(png, format="png", transparent=True, dpi=200)
         text = svg.getvalue().decode()
         return Figure(name, caption, _inline(text, self._prefix, self._title), text, png.getvalue())
+
+    def _lay_out(self) -> None:
+        """Fixed margins, and the legend below the axes in room of its own, however many methods it names.
+
+        Matplotlib's own layout and its search for the best place take three times as long as drawing.
+        """
+        names = self._axes.get_legend_handles_labels()[1]
+        width, height = _SIZE
+        columns = int((width - 0.6) / (0.5 + 0.062 * max(map(len, names), default=0))) or 1
+        legend = 0.17 * -(-len(names) // columns)
+        height += legend
+        self._canvas.set_size_inches(width, height)
+        self._canvas.subplots_adjust(
+            left=self._left / width, right=1 - 0.12 / width, top=1 - 0.3 / height, bottom=(legend + 0.7) / height
+        )
+        if names:
+            place = {"loc": "lower left", "bbox_to_anchor": (0.4 / width, 0), "ncols": columns}
+            self._canvas.legend(**place, frameon=False, fontsize=8, borderaxespad=0.2)
 
     def _style(self):
         import matplotlib

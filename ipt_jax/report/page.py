@@ -15,7 +15,7 @@ from ipt_jax.errors import InputError
 from ipt_jax.report import cost, search_tables, table_files, tables
 from ipt_jax.report.claims import UNTESTED, Claim, claims
 from ipt_jax.report.collect import Collection, Setting, collect
-from ipt_jax.report.explorer import EXAMPLE_LIMIT, explorer_data, to_script_json
+from ipt_jax.report.explorer import explorer_packs
 from ipt_jax.report.figures import Figure, search_curve, training_curves
 from ipt_jax.report.findings import findings
 from ipt_jax.report.prompts import complaints, prompts
@@ -88,8 +88,6 @@ def page(
     looks: list[list[View]],
     across: Sequence[View] = (),
     found: Sequence[Claim] = (),
-    *,
-    example_limit: int = EXAMPLE_LIMIT,
 ) -> str:
     """The HTML text.
 
@@ -99,7 +97,6 @@ def page(
       looks: the views of each setting.
       across: the views of several settings together.
       found: the paper's claims.
-      example_limit: as of `explorer_data`.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("ipt_jax.report"),
@@ -108,8 +105,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = _asset("page.js")
-    data = explorer_data(collection.settings, example_limit)
+    script = "".join(map(_asset, ("differences.js", "examples.js", "page.js")))
     return environment.get_template("index.html.j2").render(
         heading=_heading(collection.settings),
         models=list(dict.fromkeys(str(setting["model"]) for setting in collection.settings)),
@@ -139,8 +135,7 @@ def page(
         untested=[claim.claim for claim in found if claim.verdict == UNTESTED],
         footnote=tables.FOOTNOTE,
         rule=RULE,
-        cut=[entry for entry in data if len(entry["examples"]) < entry["total"]],
-        data=Markup(to_script_json(data)) if data else None,
+        packs=explorer_packs(collection.settings),
         style=Markup(_asset("page.css")),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),

@@ -48,7 +48,8 @@ def by_similarity(setting: Setting) -> BySimilarity | None:
 
     Methods without demonstrations are looked at on the same examples.
     """
-    guides = [m for m in setting.methods if m.demonstrations == 1 and m.retriever not in (None, "random")]
+    own = [method for method in setting.methods if not method.result.get("prompt_source")]
+    guides = [method for method in own if method.demonstrations == 1 and method.retriever not in (None, "random")]
     guides.sort(key=lambda method: -method.prompt_tokens)
     for guide in guides:
         similarity = similarities(guide)
@@ -57,7 +58,9 @@ def by_similarity(setting: Setting) -> BySimilarity | None:
     else:
         return None
     # Of a sweep over prompt lengths, only those as long as the guide's.
-    beside = [m for m in setting.methods if not m.prompt_tokens or (m.runs[0].trained and _same_length(m, guide))]
+    beside = [
+        m for m in own if not m.prompt_tokens or not guide.prompt_tokens or m.prompt_tokens == guide.prompt_tokens
+    ]
     scores = {method.label: example_scores(method) for method in beside}
     scores = {label: found for label, found in scores.items() if found}
     shared = [id for id in similarity if all(id in found for found in scores.values())]
@@ -79,10 +82,6 @@ def _bins(values: np.ndarray, columns: Mapping[str, np.ndarray], edges: Sequence
         means = {label: float(column[inside].mean()) if inside.any() else None for label, column in columns.items()}
         bins.append(Bin(float(edges[i]), float(edges[i + 1]), int(inside.sum()), means))
     return tuple(bins)
-
-
-def _same_length(method: Method, guide: Method) -> bool:
-    return not guide.prompt_tokens or method.prompt_tokens == guide.prompt_tokens
 
 
 def similarities(method: Method) -> dict[str, float]:

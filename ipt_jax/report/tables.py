@@ -84,6 +84,11 @@ class Table:
     rows: list[list[str]]
     scores: int = 0
 
+    @property
+    def deviates(self) -> bool:
+        """Whether any score has a deviation behind it, which needs room."""
+        return any(" ± " in cell for row in self.rows for cell in row[1 : self.scores + 1])
+
 
 def table(setting: Setting) -> Table:
     """A row per method: its name, each metric over the seeds, prompt rows, demonstrations and number of seeds."""
@@ -145,7 +150,7 @@ def _notes(setting: Setting) -> list[str]:
 def text_block(headings: Sequence[str], content: Table, notes: Sequence[str]) -> str:
     """A table as aligned plain text between lines of headings and of notes."""
     # Scores are aligned at their means: one without a deviation leaves the room for it.
-    columns = [_padded(column) for column in zip(*content.rows, strict=True)]
+    columns = [_padded(column) for column in zip(*content.rows, strict=True)] or [[] for _ in content.header]
     columns = [(title, *column) for title, column in zip(content.header, columns, strict=True)]
     widths = [max(map(len, column)) for column in columns]
     header, *rows = zip(*columns, strict=True)

@@ -1,19 +1,22 @@
-// The example explorer: filters the embedded rows and shows one page of them at a time.
+// The example explorer: the controls, and one page of the chosen examples at a time.
 // Everything in the data is untrusted text: it enters the document through textContent only.
 "use strict";
 
 (() => {
   const PAGE_SIZE = 20;
-  const settings = JSON.parse(document.getElementById("data").textContent);
+  const SHORT = 400; // characters of an example's demonstrations that are shown without being asked for
+  const LONG = 1500; // characters of an input from which on it scrolls in a box of its own
   const find = (id) => document.getElementById(id);
-  const [settingSelect, query, winner, loser, order, list] =
-    ["setting", "query", "winner", "loser", "order", "list"].map(find);
-  const state = { setting: settings[0], matches: [], page: 0 };
+  const packs = [...document.querySelectorAll("script.pack")];
+  const [settingSelect, query, winner, loser, order, guide, least, most, marks, list] =
+    ["setting", "query", "winner", "loser", "order", "guide", "least", "most", "marks", "list"].map(find);
+  const count = (number) => number.toLocaleString("en");
+  const state = { choice: 0, examples: null, matches: [], page: 0 };
 
-  function element(tag, className, text) {
+  function element(tag, className, ...content) {
     const made = document.createElement(tag);
     if (className) made.className = className;
-    if (text !== undefined) made.textContent = text;
+    made.append(...content); // a string becomes a text node
     return made;
   }
 
@@ -23,56 +26,68 @@
     return made;
   }
 
-  function fillMethods() {
-    for (const [select, any] of [[winner, "any method"], [loser, "every other"]]) {
-      select.replaceChildren(option("", any), ...state.setting.runs.map((label, i) => option(i, label)));
+  async function choose(index) {
+    const choice = ++state.choice;
+    const pack = packs[index];
+    find("explorer").ariaBusy = "true";
+    say(`Unpacking ${count(Number(pack.dataset.examples))} examples …`);
+    try {
+      const examples = await Examples.unpack(pack.textContent);
+      if (choice === state.choice) open(examples); // else another one was chosen meanwhile
+    } catch (error) {
+      trouble(`The examples of ${pack.dataset.title} could not be unpacked (${error.message}).`);
     }
   }
 
-  // The score of run number `run` on an example; null where it has none.
-  function scoreOf(example, run) {
-    const row = example.rows.find((each) => each[0] === run);
-    return row ? row[2] : null;
+  function open(examples) {
+    state.examples = examples;
+    for (const [select, any] of [[winner, "any method"], [loser, "every other"]]) {
+      select.replaceChildren(option("", any), ...examples.methods.map(({ index, label }) => option(index, label)));
+    }
+    const guides = examples.methods.filter(({ similarities }) => similarities.some((near) => near !== null));
+    guide.replaceChildren(...guides.map(({ index, label }) => option(index, label)));
+    find("similarity").hidden = guides.length === 0;
+    for (const each of order.options) each.disabled = each.value.endsWith("similar") && guides.length === 0;
+    if (order.selectedOptions[0].disabled) order.value = "data";
+    find("methods").replaceChildren(...examples.methods.map(methodCheck));
+    chooseGuide();
+    find("explorer").ariaBusy = "false";
   }
 
-  function chosen() {
-    return [winner, loser].map((select) => (select.value === "" ? null : Number(select.value)));
+  // The similarities of one retriever say nothing about another's, so bounds do not outlive a choice.
+  function chooseGuide() {
+    least.value = most.value = "";
+    const method = methodOf(guide);
+    if (method) [least.placeholder, most.placeholder] = state.examples.range(method).map((near) => near.toFixed(2));
+    update();
   }
 
-  // The scores under comparison: those of the two chosen methods. Where one is left open it stands for the best
-  // of all the others; null where neither is chosen or one has no score.
-  function compared(example) {
-    const [a, b] = chosen();
-    if (a === null && b === null) return null;
-    const pair = [a === null ? bestOther(example, b) : scoreOf(example, a),
-      b === null ? bestOther(example, a) : scoreOf(example, b)];
-    return pair.includes(null) ? null : pair;
+  function methodCheck(method) {
+    const box = element("input");
+    box.type = "checkbox";
+    box.checked = true;
+    box.addEventListener("change", () => {
+      method.shown = box.checked;
+      update();
+    });
+    return element("label", "check", box, element("span", "", method.label));
   }
 
-  function margin(example) {
-    const pair = compared(example);
-    return pair ? pair[0] - pair[1] : 0;
-  }
-
-  // The best score that any run but the given one has; null where there is none.
-  function bestOther(example, run) {
-    const scores = example.rows.filter((row) => row[0] !== run && row[2] !== null).map((row) => row[2]);
-    return scores.length ? Math.max(...scores) : null;
-  }
-
-  function searchText(example) {
-    example.search ??= [example.id, example.input, ...example.references, ...example.rows.map((row) => row[1])]
-      .join("\n").toLowerCase();
-    return example.search;
+  function methodOf(select) {
+    return select.value === "" ? null : state.examples.methods[Number(select.value)];
   }
 
   function update() {
-    const words = query.value.trim().toLowerCase();
-    const comparing = chosen().some((run) => run !== null);
-    state.matches = state.setting.examples.filter(
-      (example) => (!words || searchText(example).includes(words)) && (!comparing || margin(example) > 0),
-    );
-    if (order.value === "difference") state.matches.sort((x, y) => margin(y) - margin(x));
+    const bound = (input) => (input.value === "" ? null : Number(input.value));
+    state.matches = state.examples.select({
+      words: query.value.trim().toLowerCase(),
+      winner: methodOf(winner), loser: methodOf(loser),
+      guide: methodOf(guide), least: bound(least), most: bound(most),
+      order: order.value,
+    });
+    const { methods } = state.examples;
+    const shown = methods.filter((method) => method.shown).length;
+    find("methods-shown").textContent = `Methods shown: ${shown === methods.length ? "all" : shown} of ${methods.length}`;
     state.page = 0;
     show();
   }
@@ -83,10 +98,10 @@
 
   function turn(by) {
     const page = Math.min(Math.max(state.page + by, 0), pages() - 1);
-    if (page === state.page) return;
+    if (!state.examples || page === state.page) return;
     state.page = page;
     show();
-    find("explorer").scrollIntoView();
+    document.querySelector(".pager").scrollIntoView();
   }
 
   function show() {
@@ -94,24 +109,32 @@
     const page = state.matches.slice(begin, begin + PAGE_SIZE);
     list.replaceChildren(...page.map((example, i) => exampleElement(example, i === 0)));
     if (page.length === 0) list.append(element("p", "empty", "No example fits."));
-    const count = `${state.matches.length} of ${state.setting.examples.length} examples`;
-    for (const each of document.querySelectorAll(".status")) {
-      each.textContent = `${count}, page ${state.page + 1} of ${pages()}`;
-    }
+    say(`${count(state.matches.length)} of ${count(state.examples.rows.length)} examples, `
+      + `page ${count(state.page + 1)} of ${count(pages())}`);
     for (const each of document.querySelectorAll(".previous")) each.disabled = state.page === 0;
     for (const each of document.querySelectorAll(".next")) each.disabled = state.page === pages() - 1;
   }
 
+  function say(text) {
+    for (const each of document.querySelectorAll(".status")) each.textContent = text;
+  }
+
+  function trouble(text) {
+    find("trouble").textContent = `${text} The same rows are in the predictions.jsonl of each run.`;
+    find("trouble").hidden = false;
+    find("explorer").hidden = true;
+  }
+
   // A closed example is its summary line only; the rest is made when it is opened.
-  function exampleElement(example, open) {
-    const details = element("details", "example");
-    const summary = element("summary");
-    summary.append(element("span", "name", example.id), element("span", "begin", example.input.replace(/\s+/g, " ")));
-    const pair = compared(example);
+  function exampleElement(i, open) {
+    const [id, input] = state.examples.rows[i];
+    const summary = element("summary", "",
+      element("span", "name", id), element("span", "begin", input.replace(/\s+/g, " ")));
+    const pair = state.examples.compared(i, methodOf(winner), methodOf(loser));
     if (pair) summary.append(element("span", "scores", pair.map(number).join(" against ")));
-    details.append(summary);
+    const details = element("details", "example", summary);
     const fill = () => {
-      if (details.open && details.childElementCount === 1) details.append(bodyElement(example));
+      if (details.open && details.childElementCount === 1) details.append(bodyElement(i));
     };
     details.open = open;
     fill(); // at once: the toggle event comes later
@@ -119,37 +142,110 @@
     return details;
   }
 
-  function bodyElement(example) {
-    const body = element("div", "body");
-    body.append(element("h3", "", "Input"), element("p", "text", example.input));
-    body.append(element("h3", "", example.references.length === 1 ? "Reference" : "References"));
-    const references = element("ol");
-    references.append(...example.references.map((text) => element("li", "text", text)));
-    body.append(references, element("h3", "", "Predictions"), ...example.rows.map(predictionElement));
-    return body;
+  function bodyElement(i) {
+    const [, input, references] = state.examples.rows[i];
+    const methods = state.examples.methods.filter(
+      ({ shown, runs }) => shown && runs.some((run) => run.prediction[i] !== null),
+    );
+    const sides = element("div", "sides",
+      element("section", "", element("h3", "", "Input"), textElement(input)),
+      element("section", "", element("h3", "", references.length === 1 ? "Reference" : "References"),
+        element("ol", "", ...references.map((text) => element("li", "text", text)))));
+    const read = readings(i, methods);
+    const short = read.flatMap(({ texts }) => texts).join("").length <= SHORT;
+    const demonstrations = read.map((each) => readingElement(each, short));
+    if (read.length) demonstrations.unshift(element("h3", "", "Demonstrations"));
+    return element("div", "body", sides, ...demonstrations,
+      element("h3", "", "Predictions"), ...methods.map((method) => methodElement(i, method)));
   }
 
-  function predictionElement([run, prediction, score, stop, logProbability, demonstrations, before]) {
-    const made = element("div", chosen().includes(run) ? "prediction chosen" : "prediction");
-    const text = prediction.trim() === "" ? element("p", "text empty", "empty") : element("p", "text", prediction);
-    made.append(element("div", "method", state.setting.runs[run]), text, element("div", "score", number(score)));
-    const about = element("div", "about");
-    const facts = [];
-    if (demonstrations.length) {
-      const shown = demonstrations.map(([id, near]) => (near === null ? id : `${id} (${minus(near.toFixed(2))})`));
-      facts.push(`${shown.length === 1 ? "demonstration" : "demonstrations"} ${shown.join(", ")}`);
+  function textElement(text) {
+    const made = element("p", "text", text);
+    if (text.length > LONG) {
+      made.classList.add("long");
+      made.tabIndex = 0; // so that the keyboard can scroll it
     }
-    if (stop === "length") facts.push("cut off at the length limit");
-    if (logProbability !== null) facts.push(`log probability ${minus(logProbability.toFixed(1))}`);
-    about.append(element("div", "", facts.join(" · ")));
-    if (before !== null) {
-      const seen = element("details");
-      seen.append(element("summary", "", "What the model read before the input"));
-      seen.append(element("p", "text", state.setting.texts[before]));
-      about.append(seen);
-    }
-    made.append(about);
     return made;
+  }
+
+  function methodElement(i, method) {
+    const [, , references, predictions] = state.examples.rows[i];
+    const name = element("div", "method", element("div", "", method.label));
+    if (method.runs.length > 1) {
+      name.append(element("div", "about", `mean of ${method.runs.length} seeds ${number(method.scores[i])}`));
+    }
+    const answers = element("div", "answers");
+    predictions.forEach((prediction, index) => {
+      const runs = method.runs.filter((run) => run.prediction[i] === index);
+      if (runs.length) answers.append(...answer(i, prediction, references, runs, method));
+    });
+    return element("div", [winner, loser].some((select) => methodOf(select) === method) ? "prediction chosen" : "prediction", name, answers);
+  }
+
+  // A prediction with the seeds that gave it, what is known of it, and its score.
+  function answer(i, prediction, references, runs, method) {
+    const text = element("p", "text");
+    const facts = [];
+    if (method.runs.length > 1) facts.push(seeds(runs));
+    if (prediction.trim() === "") {
+      text.classList.add("empty");
+      text.append("empty");
+    } else {
+      const found = differences(prediction, references);
+      text.append(...(found ? found.parts.flatMap(partNodes) : [prediction]));
+      if (found && references.length > 1) facts.push(`compared with reference ${found.reference + 1}`);
+      if (!found) facts.push("too unlike every reference to mark differences");
+    }
+    if (runs.some((run) => run.cut[i])) facts.push("cut off at the length limit");
+    const logs = runs.map((run) => run.log_probability[i]).filter((value) => value !== null);
+    if (logs.length) facts.push(`log probability ${logs.map((value) => minus(value.toFixed(1))).join(", ")}`);
+    return [element("div", "", text, element("p", "about", facts.join(" · "))),
+      element("div", "score", number(runs[0].score[i]))];
+  }
+
+  // A mark does not cover the white space before it. That of a missing word is drawn, not text: it is not there.
+  function partNodes({ kind, text }) {
+    const words = text.trimStart();
+    const space = text.slice(0, text.length - words.length);
+    if (kind === "same") return [text];
+    return kind === "extra" ? [space, element("ins", "", words)] : [element("del", space && "apart", words)];
+  }
+
+  // What stood before the input, each different reading once, with the methods that read it.
+  function readings(i, methods) {
+    const found = new Map();
+    for (const method of methods) {
+      const own = new Map();
+      for (const run of method.runs) {
+        const [shown, read] = [run.shown[i] ?? [], run.read[i] ?? []];
+        if (shown.length + read.length) {
+          const key = JSON.stringify([shown, read]);
+          own.set(key, [...(own.get(key) ?? []), run]);
+        }
+      }
+      for (const [key, runs] of own) {
+        const reader = runs.length === method.runs.length ? method.label : `${method.label}, ${seeds(runs)}`;
+        found.set(key, [...(found.get(key) ?? []), reader]);
+      }
+    }
+    return [...found].map(([key, readers]) => {
+      const [shown, read] = JSON.parse(key);
+      return { shown, texts: read.map((index) => state.examples.texts[index]), readers };
+    });
+  }
+
+  function readingElement({ shown, texts, readers }, open) {
+    const names = shown.map(([id, near]) => (near === null ? id : `${id} (similarity ${minus(near.toFixed(2))})`));
+    const made = element("details", "reading", element("summary", "",
+      element("span", "", names.join(", ") || "other text before the input"), " ",
+      element("span", "about", readers.join("; "))));
+    made.append(...texts.map((text) => textElement(text.trimEnd())));
+    made.open = open;
+    return made;
+  }
+
+  function seeds(runs) {
+    return `${runs.length === 1 ? "seed" : "seeds"} ${runs.map((run) => run.seed).join(", ")}`;
   }
 
   function minus(text) {
@@ -157,20 +253,16 @@
   }
 
   function number(score) {
-    return score === null ? "–" : score.toFixed(1);
+    return score === null ? "–" : minus(score.toFixed(1));
   }
 
-  function choose(index) {
-    state.setting = settings[index];
-    fillMethods();
-    update();
-  }
-
-  settingSelect.append(...settings.map((setting, i) => option(i, setting.title)));
-  find("setting-control").hidden = settings.length === 1;
+  settingSelect.append(...packs.map((pack, i) => option(i, pack.dataset.title)));
+  find("setting-control").hidden = packs.length === 1;
   settingSelect.addEventListener("change", () => choose(Number(settingSelect.value)));
-  query.addEventListener("input", update);
+  guide.addEventListener("change", chooseGuide);
+  for (const each of [query, least, most]) each.addEventListener("input", update);
   for (const each of [winner, loser, order]) each.addEventListener("change", update);
+  marks.addEventListener("change", () => list.classList.toggle("unmarked", !marks.checked));
   document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
   for (const each of document.querySelectorAll(".previous")) each.addEventListener("click", () => turn(-1));
   for (const each of document.querySelectorAll(".next")) each.addEventListener("click", () => turn(1));
@@ -180,6 +272,11 @@
     if (event.key === "ArrowLeft") turn(-1);
     if (event.key === "ArrowRight") turn(1);
   });
-  find("explorer").hidden = false;
-  choose(0);
+  if (typeof DecompressionStream === "undefined") {
+    trouble("This browser cannot unpack the examples: it has no DecompressionStream. Chrome and Edge 80, "
+      + "Firefox 113, Safari 16.4 and what came after them do.");
+  } else {
+    find("explorer").hidden = false;
+    choose(0);
+  }
 })();
