@@ -28,7 +28,7 @@ from benchmarks.decoding_inputs import SMOLLM2, NoText, write_inputs
 from benchmarks.side_by_side import MODELS, Round, Side, run_once, take_turns
 
 BATCH_SIZES = (8, 16, 32)  # that transformers is tried in, where lengths differ
-_TRIED = 48  # rows of such a trial
+_TRIED = 32  # rows of such a trial
 
 
 @dataclasses.dataclass(frozen=True)
