@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from ipt_jax.decoding import Decoded, Model, Rows
 from ipt_jax.logits_processors import NO_PROCESSORS, Processors
-from ipt_jax.models.cache import Pair, empty_segment, reorder
+from ipt_jax.models.cache import Pair, empty_segment
 from ipt_jax.stopping import LENGTH, follow, is_end
 
 # As in the reference: low enough never to be chosen, finite so that differences of it stay numbers.
@@ -45,6 +45,7 @@ class Beams(NamedTuple):
       state: i32[B, W], of the stop table.
       running: f32[B, W], sums of processed log-probabilities.
       generated: per layer, keys and values of what was written, see `cache`.
+      origins: i32[B, W, M], the beam that wrote what each beam has at an entry of the ring of `generated`.
       open: bool[B], whether an open beam may still beat a finished one.
     """
 
@@ -55,6 +56,7 @@ class Beams(NamedTuple):
     state: jax.Array
     running: jax.Array
     generated: tuple[Pair, ...]
+    origins: jax.Array
     finished: Finished
     open: jax.Array
 
@@ -96,14 +98,17 @@ class BeamSearch:
             state=zeros,
             running=never.at[:, 0].set(0.0),  # all beams start alike: only the first one counts
             generated=empty_segment(rows.context, self.num_beams, self.max_new_tokens),
+            origins=tokens,
             finished=Finished(tokens, zeros, zeros, never, each, flags),
             open=jnp.ones(shape[:1], bool),
         )
         return self._extend(model, rows, beams, jnp.broadcast_to(last_hidden[:, None], (*shape, last_hidden.shape[-1])))
 
     def advance(self, model: Model, rows: Rows, carried: Beams, entry: jax.Array) -> Beams:
-        hidden, generated = model.step(rows, carried.newest, carried.generated, carried.count, entry)
-        return self._extend(model, rows, carried._replace(generated=generated), hidden)
+        here = (jnp.arange(self.max_new_tokens) == entry)[None, None]
+        origins = jnp.where(here, jnp.arange(self.num_beams)[None, :, None], carried.origins)
+        hidden, generated = model.step(rows, carried.newest, carried.generated, carried.count, entry, origins)
+        return self._extend(model, rows, carried._replace(generated=generated, origins=origins), hidden)
 
     def live(self, carried: Beams) -> jax.Array:
         return carried.open
@@ -155,8 +160,8 @@ class BeamSearch:
             token_log_probabilities=_gather(each, order),
             state=_gather(state, order),
             running=going,
-            # Only what the beams wrote moves; all of them read one copy of the context.
-            generated=reorder(beams.generated, _gather(parents, order)),
+            generated=beams.generated,
+            origins=_gather(beams.origins, _gather(parents, order)),
             finished=finished,
             open=still,
         )

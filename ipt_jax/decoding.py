@@ -87,16 +87,33 @@ class Model:
     stops: jax.Array
 
     def step(
-        self, rows: Rows, newest: jax.Array, generated: tuple[Pair, ...], count: jax.Array, entry: jax.Array
+        self,
+        rows: Rows,
+        newest: jax.Array,
+        generated: tuple[Pair, ...],
+        count: jax.Array,
+        entry: jax.Array,
+        origins: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[Pair, ...]]:
         """Runs the newest tokens i32[B, W], of `count` i32[B] written ones, and puts them at `entry` of their ring.
+
+        Args:
+          origins: as in `FrozenDecoder.step`.
 
         Returns:
           Hidden states [B, W, D] and what was generated, see `cache`.
         """
         embeddings = self.decoder.embed(self.params, newest)
         return self.decoder.step(
-            self.params, self.layers, embeddings, rows.context, generated, rows.context_lengths, count - 1, entry
+            self.params,
+            self.layers,
+            embeddings,
+            rows.context,
+            generated,
+            rows.context_lengths,
+            count - 1,
+            entry,
+            origins,
         )
 
 

@@ -13,9 +13,8 @@ from ipt_jax.search import Search
 # to compile, a decode step, whose layers are not scanned, is not.
 _PREFILL_SHAPES, _GROUPS_PER_PREFILL = 10, 4
 _DECODE_SHAPES, _GROUPS_PER_DECODE = 3, 16
-# Arrays alive at once, in units of one: of a layer's activations in prefill, of the logits of a step, and of the
-# generated segment, which beams reorder from one copy into another.
-_ACTIVATIONS, _LOGITS, _SEGMENTS = 3, 4, 2
+# Arrays alive at once, in units of one: of a layer's activations in prefill, and of the logits of a step.
+_ACTIVATIONS, _LOGITS = 3, 4
 # Rows that enter together: an eighth of the slots, so that on average a sixteenth stands empty, but not one by one.
 _ENTER_SHARE, _ENTER_LEAST = 8, 4
 
@@ -121,7 +120,7 @@ def rows_that_fit(config: DecoderConfig, search: Search, *, positions: int, item
     inner = config.mlp_dim * (2 if config.gated_mlp else 1) + 4 * config.hidden_dim
     in_slot = (
         2 * positions * kept  # as it lies, and while it is cut to a narrower room
-        + _SEGMENTS * beams * search.max_new_tokens * kept
+        + beams * search.max_new_tokens * kept
         + _LOGITS * 4 * beams * config.vocab_size
     )
     entering = 2 * positions * kept + _ACTIVATIONS * positions * inner * itemsize  # stacked, and cut into layers

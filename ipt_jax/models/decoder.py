@@ -255,6 +255,7 @@ class FrozenDecoder:
         context_lengths: jax.Array,
         step: jax.Array,
         entry: jax.Array | None = None,
+        origins: jax.Array | None = None,
     ) -> tuple[jax.Array, tuple[tuple[jax.Array, jax.Array], ...]]:
         """One new token of every beam of every row.
 
@@ -262,10 +263,11 @@ class FrozenDecoder:
           layers: from `unstack`.
           embeddings: [B, W, E] of the tokens generated at step `step`; their position is `context_lengths + step`.
           context: per layer, keys [B, G, H, S] and values [B, G, S, H] of everything before generation; never written.
-          generated: per layer, keys [B, X, H, M] and values [B, X, M, H] of X = W · G, a ring; `entry` is written.
+          generated: per layer, keys [B, G, H, X] and values [B, G, X, H] of X = M · W, a ring; `entry` is written.
           context_lengths: i32[B], prompt rows counted.
           step: i32[B] or i32[], how many tokens stand between a row's context and this one.
           entry: i32[], shared by all rows, one more at each step, modulo M; `step` if that is the same for all.
+          origins: i32[B, W, M], the beam that wrote what each beam has at an entry; every beam its own if None.
 
         Returns:
           Hidden states [B, W, D] as of `hidden`, and the generated segment with the new entry.
@@ -282,7 +284,8 @@ class FrozenDecoder:
                 def attend(query, key, value, i=i, traits=traits):
                     own = cache.write(generated[i], key, value, entry)
                     rule = decoder.rule(traits)
-                    return cache.cached_attention(query, context[i], own, context_lengths, step, rule, entry), own
+                    place = context_lengths, step, rule, entry, origins
+                    return cache.cached_attention(query, context[i], own, *place), own
 
                 x, kept = nnx.merge(block_def, layers[i])(x, _chosen(angles, traits.rotary), attend)
                 written.append(kept)
