@@ -293,9 +293,7 @@ def best_batch_size(folder: Path, settings: dict[str, Any]) -> int:
     """The size in which transformers is fastest on the first rows, which are of all lengths."""
     tried = max(*BATCH_SIZES, _TRIED // settings["beams"])
     sides = [
-        Side(
-            str(size), "benchmarks.decoding:theirs", {**settings, "batch_size": size, "rows_tried": tried}, eager=True
-        )
+        Side(str(size), "benchmarks.decoding:theirs", {**settings, "batch_size": size, "rows_tried": tried}, eager=True)
         for size in BATCH_SIZES
     ]
     done = take_turns(sides, folder, rounds=1)
