@@ -1,7 +1,7 @@
 """The paper's claims, each with the statistic that supports it, contradicts it or leaves it open on these runs.
 
 Methods are compared by paired tests on the same examples, deviations by Brown and Forsythe's test, and the p-values of
-a claim are corrected by Holm for the number of places where it was tested (arXiv 2302.11521, abstract and section 4).
+a claim are corrected by Holm for the number of places where it was tested (the claims: arXiv 2302.11521, abstract).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def _steadier(settings: Sequence[Setting]) -> Claim:
     claim = "The score of IPT varies less between seeds than that of PT"
     tested = []
     for setting, ipt, pt in _pairs(settings):
-        ours, theirs = ([run.result["score"] for run in method.runs] for method in (ipt, pt))
+        ours, theirs = (ipt.scores, pt.scores)
         p_value, ratio = brown_forsythe(theirs, ours), deviation_ratio(theirs, ours)
         if p_value is not None:
             tested.append((_place(setting, pt), theirs, ours, ratio, p_value))

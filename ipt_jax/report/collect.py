@@ -38,6 +38,11 @@ class Method:
         return self.runs[0].result
 
     @property
+    def scores(self) -> list[float]:
+        """The score of the whole split of each run."""
+        return [run.result["score"] for run in self.runs]
+
+    @property
     def prompt_tokens(self) -> int:
         return self.result.get("prompt_tokens") or 0
 

@@ -51,7 +51,7 @@ class Judged:
 
 def compare(contender: Method, baseline: Method) -> Comparison:
     """A claim about the contender, tested on the examples that both methods have scores of."""
-    scores = [spread([run.result["score"] for run in method.runs]) for method in (contender, baseline)]
+    scores = [spread(method.scores) for method in (contender, baseline)]
     ours, theirs = example_scores(contender), example_scores(baseline)
     shared = [example for example in theirs if example in ours]
     if len(shared) < 2:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from ipt_jax.report.collect import Method, Setting
-from ipt_jax.report.statistics import spread
-from ipt_jax.report.tables import Table
+from ipt_jax.report.tables import Table, score_cell
 from ipt_jax.results import method_label
 
 
@@ -26,7 +25,7 @@ def trained_and_tested(setting: Setting) -> Table | None:
     columns = list(dict.fromkeys(shown for found in rows.values() for shown in found))
     return Table(
         ["Tuned as", *(f"Tested {shown}" for shown in columns)],
-        [[trained, *(_cell(found.get(shown, [])) for shown in columns)] for trained, found in rows.items()],
+        [[trained, *(score_cell(found.get(shown, [])) for shown in columns)] for trained, found in rows.items()],
         scores=len(columns),
     )
 
@@ -35,10 +34,3 @@ def _shown(method: Method) -> str:
     """'zero-shot', 'retrieved one-shot', …"""
     selection = (method.result.get("layout") or {}).get("selection") or "nearest"
     return method_label(0, method.demonstrations, method.retriever, 0, None, selection).removeprefix("ICL, ")
-
-
-def _cell(methods: list[Method]) -> str:
-    """Several where runs differ in something else: their own table tells them apart."""
-    if len(methods) != 1:
-        return "several" if methods else "–"
-    return str(spread([run.result["score"] for run in methods[0].runs]))

@@ -1,4 +1,4 @@
-"""The paper's main table from ours: a row per method, a column per task, and the paper's own numbers below."""
+"""The paper's main table from ours: a row per method, a column per setting, and the paper's own numbers below."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting
 from ipt_jax.report.paper import models_beside, paper_methods, paper_score
-from ipt_jax.report.statistics import Spread, spread
-from ipt_jax.report.tables import Table, metric_title
-
-SEVERAL = "several"
+from ipt_jax.report.tables import Table, metric_title, score_cell
 
 
 @dataclass(frozen=True)
@@ -19,7 +16,7 @@ class Overview:
 
     Attributes:
       model: its name, and the number format.
-      table: `Method`, then a column per task; rows of the paper are called "Paper, …".
+      table: `Method`, then a column per setting; rows of the paper are called "Paper, …".
       notes: what a reader must know of the columns.
     """
 
@@ -32,7 +29,7 @@ def overviews(settings: Sequence[Setting]) -> list[Overview]:
     """One for each language model that was tried on at least two tasks.
 
     A row has a method with a number of prompt rows that at least two tasks have in common; what only one has stands in
-    its own table. Where runs of one task differ in something else (steps, decoding) the cell says "several".
+    its own table. Where runs of one setting differ in something else (steps) the cell says "several".
     """
     by_model: dict[str, list[Setting]] = {}
     for setting in settings:
@@ -43,50 +40,33 @@ def overviews(settings: Sequence[Setting]) -> list[Overview]:
 
 
 def _overview(model: str, settings: Sequence[Setting]) -> Overview:
-    columns: dict[str, list[Setting]] = {}
-    for setting in settings:
-        columns.setdefault(str(setting["task"]), []).append(setting)
-    rows: dict[tuple[str, int], dict[str, list[Method]]] = {}
-    for task, found in columns.items():
-        for method in (method for setting in found for method in setting.methods):
+    """A column per setting: scores of other examples or decoding do not stand in one column."""
+    rows: dict[tuple[str, int], dict[int, list[Method]]] = {}
+    for column, setting in enumerate(settings):
+        for method in setting.methods:
             if method.result.get("prompt_source"):
                 continue  # these have a table of their own, see `transfer`
             key = str(method.result["method"]), method.prompt_tokens
-            rows.setdefault(key, {}).setdefault(task, []).append(method)
-    shared = {key: cells for key, cells in rows.items() if len(cells) > 1}
+            rows.setdefault(key, {}).setdefault(column, []).append(method)
+    shared = {key: cells for key, cells in rows.items() if len({settings[i]["task"] for i in cells}) > 1}
     lengths = {rows for _, rows in shared if rows}
-    cells = [[_name(*key, lengths), *(_cell(found.get(task, [])) for task in columns)] for key, found in shared.items()]
-    beside = dict.fromkeys(name for task in columns for name in models_beside(task, model))
+    columns, tasks = range(len(settings)), [str(setting["task"]) for setting in settings]
+    cells = [[_name(*key, lengths), *(score_cell(found.get(i, [])) for i in columns)] for key, found in shared.items()]
+    beside = dict.fromkeys(name for task in tasks for name in models_beside(task, model))
     for name in beside:
         for method in paper_methods(name):
-            scores = [paper_score(name, method, task) for task in columns]
+            scores = [paper_score(name, method, task) for task in tasks]
             if any(scores):
                 cells.append([f"Paper, {name}: {method}", *(str(score) if score else "–" for score in scores)])
-    header = ["Method", *(_title(found) for found in columns.values())]
+    header = ["Method", *(f"{setting.task_title}, {metric_title(setting['metric'])}" for setting in settings)]
     notes = tuple(
         f"{setting.task_title}: {setting['split']} split, {setting['examples']:,} examples, "
         f"{metric_title(setting['metric'])}."
         for setting in settings
     )
-    return Overview(model, Table(header, cells, scores=len(columns)), notes)
-
-
-def _title(settings: Sequence[Setting]) -> str:
-    return f"{settings[0].task_title}, {metric_title(settings[0]['metric'])}"
+    return Overview(model, Table(header, cells, scores=len(settings)), notes)
 
 
 def _name(method: str, prompt_rows: int, lengths: set[int]) -> str:
     """With the number of prompt rows where methods differ in it."""
     return f"{method}, {prompt_rows} rows" if prompt_rows and len(lengths) > 1 else method
-
-
-def _cell(methods: Sequence[Method]) -> str:
-    if not methods:
-        return "–"
-    if len(methods) > 1:
-        return SEVERAL
-    return str(_score(methods[0]))
-
-
-def _score(method: Method) -> Spread:
-    return spread([run.result["score"] for run in method.runs])

@@ -50,5 +50,5 @@ def scores_by_length(setting: Setting) -> dict[str, dict[int, list[float]]]:
     found: dict[str, dict[int, list[float]]] = {"PT": {}, "IPT": {}}
     for method in setting.methods:
         if (kind := method.result.get("method")) in found and method.runs[0].trained:
-            found[kind][method.prompt_tokens] = [run.result["score"] for run in method.runs]
+            found[kind][method.prompt_tokens] = method.scores
     return found

@@ -115,6 +115,13 @@ def _interval(score: Spread | None) -> str:
     return f"{low:.1f} to {high:.1f}"
 
 
+def score_cell(methods: Sequence[Method]) -> str:
+    """The score of the only method of a cell; "several" where runs differ in what the cell does not say."""
+    if len(methods) != 1:
+        return "several" if methods else "–"
+    return str(spread(methods[0].scores))
+
+
 def terminal_table(workdir: str | os.PathLike) -> str:
     """The tables of a working directory as aligned plain text, with what is missing and what the scores mean.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Setting
-from ipt_jax.report.comparison import OPEN, Judged
+from ipt_jax.report.comparison import OPEN, Judged, p_text
 from ipt_jax.report.demonstrations import trained_and_tested
 from ipt_jax.report.figures import COLOURS, Axes, Figure
 from ipt_jax.report.overview import Overview, overviews
@@ -125,7 +125,7 @@ def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> Vi
             *(str(length.scores.get(kind) or "–") for kind in ("PT", "IPT")),
             "–" if length.ratio is None else f"{length.ratio.value:.2f}",
             "–" if length.ratio is None else f"{length.ratio.low:.2f} to {length.ratio.high:.2f}",
-            f"{corrected[length.rows]:.3f}" if length.rows in corrected else "–",
+            p_text(corrected.get(length.rows)),
         ]
         for length in lengths
     ]
