@@ -21,3 +21,10 @@ def get_config(only: str = ""):
         if only and run not in only.split(","):
             del config.runs[run]
     return config
+
+
+def config_for(lm_folder, cache, *only):
+    """It on a language model's folder; `only` as above, one by one."""
+    config = get_config(",".join(only))
+    config.model.source, config.execution.cache_dir = str(lm_folder), str(cache)
+    return config

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_config
 from devices import simulated
+from small_config import config_for
 from tiny import write_hf_folder
 
 from configs import totto
@@ -31,12 +31,6 @@ def lm_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
-
-
-def config_for(lm_folder, cache, *only):
-    config = small_config.get_config(",".join(only))
-    config.model.source, config.execution.cache_dir = str(lm_folder), str(cache)
-    return config
 
 
 @pytest.fixture(scope="module")

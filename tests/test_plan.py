@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-import small_config
+from small_config import config_for
 from tiny import write_hf_folder
 
 from ipt_jax import forecast, plan
@@ -26,12 +26,6 @@ def lm_folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
-
-
-def config_for(lm_folder, cache, *only):
-    config = small_config.get_config(",".join(only))
-    config.model.source, config.execution.cache_dir = str(lm_folder), str(cache)
-    return config
 
 
 def forecasts_of(config, workdir):

@@ -46,6 +46,15 @@ def test_the_main_table_has_the_papers_numbers_below(settings):
     assert "Paper, OPT-1.3B: ICL, random one-shot" not in rows
 
 
+def test_scores_over_other_examples_stand_in_a_column_of_their_own(settings):
+    ours = settings[0]
+    pt, ipt = (type(ours)(tuple(m for m in ours.methods if m.label.startswith(name))) for name in ("PT", "IPT"))
+    (overview,) = overviews([pt, ipt, *settings[1:]])
+    rows = {row[0]: row[1:] for row in overview.table.rows}
+    assert len(overview.table.header) == 1 + len(settings) + 1
+    assert next(row for name, row in rows.items() if name.startswith("PT"))[1] == "–"
+
+
 def test_one_task_has_no_main_table(settings):
     assert overviews(settings[:1]) == []
 
