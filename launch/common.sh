@@ -115,17 +115,17 @@ check_main_flags() {
   fi
 }
 
-# The workdir's place in the checkout, because what is copied between machines lands at the same place there.
+# check_workdir_is_inside ALTERNATIVE   what is copied between machines has the same place in the checkout of each
 check_workdir_is_inside() {
   case "/$WORKDIR/" in
-    //* | */../*) fail "--workdir=$WORKDIR is outside of the checkout; write a path below it, such as runs/dart, or $1" ;;
+    //* | */../*) fail "--workdir=$WORKDIR is outside of the checkout; write a path such as runs/dart, or $1" ;;
   esac
 }
 
 # What is committed is what runs elsewhere.
 check_commit() {
-  git -C "$ROOT" rev-parse --quiet --verify HEAD >/dev/null || fail "$ROOT has no commit; the code is copied by git archive"
-  if ! git -C "$ROOT" diff --quiet HEAD --; then
+  git rev-parse --quiet --verify HEAD >/dev/null || fail "$ROOT has no commit; git archive copies the code from one"
+  if ! git diff --quiet HEAD --; then
     say "changes that are not committed are not copied"
   fi
 }

@@ -4,8 +4,8 @@
 #   bash launch/gpu_hosts.sh --hosts=HOST,HOST [flags] -- --config=FILE --workdir=FOLDER [flags of ipt_jax.main]
 #
 # Starts a process per host, which uses all of its GPUs. The first host's is the coordinator and writes the results.
-# Every line of output begins with its host. When one process fails all are stopped; exit status 75 of the program starts
-# all again. Without --copy this checkout and the workdir are on a disk that all hosts share under the same path.
+# Every line of output begins with its host. When one process fails all are stopped; exit status 75 of the program
+# starts all again. Without --copy this checkout and the workdir are on a disk that all hosts share under one path.
 #
 # --hosts=HOST,HOST    as ssh takes them; the name of the first must be one by which the others reach it
 # --coordinator=NAME   the first host's name among the others, where it is another than for ssh

@@ -19,7 +19,7 @@
 # --account=NAME
 # --sbatch=OPTION      any other option of sbatch, such as --sbatch=--mem=64G; can be given several times
 # --restarts=N         how often a job is put back into the queue; 100 by default
-# --dry-run            print the scripts and the commands, submit nothing (with --array the program is asked for its list)
+# --dry-run            print the scripts and the commands, submit nothing; the program is still asked for its list
 set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -104,7 +104,7 @@ whole_number --gpus-per-node "$GPUS"
 whole_number --restarts "$RESTARTS"
 [ -z "$MAX_RUNNING" ] || whole_number --max-running "$MAX_RUNNING"
 [ -x .venv/bin/python ] || fail "$ROOT/.venv is missing; make it: bash launch/on_host.sh install cuda"
-[ -n "$DRY_RUN" ] || command -v sbatch >/dev/null || fail "sbatch is not installed; this is for a login node of a SLURM cluster"
+[ -n "$DRY_RUN" ] || command -v sbatch >/dev/null || fail "no sbatch here; go to a login node of a SLURM cluster"
 PROGRAM=(.venv/bin/python -m ipt_jax.main "${MAIN_FLAGS[@]}")
 COMMAND="$(quoted "${PROGRAM[@]}")"
 if [ "$((NODES * GPUS))" -gt 1 ]; then

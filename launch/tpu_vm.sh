@@ -37,15 +37,14 @@ set -euo pipefail
 # shellcheck source=launch/common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$ROOT"
+# shellcheck source=launch/tpu_slice.sh
+source launch/tpu_slice.sh
 
 NAME="" ZONE="" PROJECT="" TYPE=v5litepod-8 VERSION=v2-alpha-tpuv5-lite SPOT="" SETUP="" BUCKET="" MOUNTED=""
 FETCH_EVERY=600 RESTARTS=100 KEEP="" DELETE_ON_FAILURE="" POLL=30
 UPLOADS=()
-EXISTS=""  # the slice was requested or found, and is paid for
-FRESH=""   # it was made just now
-READY=""   # the code, the environment and the data are on it
-VERDICT="" # how the program ended: finished, restart, failed; or gone, with its slice
-PATIENCE=20 # questions without an answer before giving up
+READY=""   # the code, the environment and the data are on the slice
+VERDICT="" # how the program ended: finished, restart, failed; or gone, with its slice; or stuck: a step did not work
 
 set_flag() {
   local value="${1#*=}"
@@ -85,70 +84,13 @@ check() {
     create | delete) return ;;
   esac
   check_main_flags
-  [ -n "$MOUNTED" ] || check_workdir_is_inside "a path on a mounted disk with --mounted"
+  case "$MOUNTED$WORKDIR" in
+    yes/*) ;;
+    yes*) fail "--mounted needs the workdir's absolute path on that disk, not --workdir=$WORKDIR" ;;
+    *) check_workdir_is_inside "a path on a mounted disk with --mounted" ;;
+  esac
   for path in "${UPLOADS[@]}"; do
     [ -e "$path" ] || fail "--upload=$path does not exist below $ROOT"
-  done
-}
-
-on_workers() { # WORKER COMMAND-LINE
-  execute gcloud compute tpus tpu-vm ssh "$NAME" "${PLACE[@]}" --worker="$1" --ssh-flag=-oServerAliveInterval=30 \
-    --command="cd ipt_jax && $2"
-}
-
-copy_to_workers() { # FILE NAME-THERE
-  execute gcloud compute tpus tpu-vm scp "$1" "$NAME:$2" "${PLACE[@]}" --worker=all
-}
-
-# What Google says of the slice: state_of queued-resources|tpu-vm ASSUMED. ABSENT, and UNKNOWN where it cannot be asked.
-state_of() {
-  local format="value(state)" answer
-  [ "$1" = tpu-vm ] || format="value(state.state)"
-  if answer="$(ask "$2" gcloud compute tpus "$1" describe "$NAME" "${PLACE[@]}" --format="$format" 2>"$SCRATCH/stderr")"; then
-    echo "$answer"
-  elif grep -qi 'not.found' "$SCRATCH/stderr"; then
-    echo ABSENT
-  else
-    cat "$SCRATCH/stderr" >&2
-    echo UNKNOWN
-  fi
-}
-
-create() {
-  local state unanswered=0
-  FRESH=""
-  state="$(state_of queued-resources ABSENT)"
-  case "$state" in
-    SUSPENDED | FAILED) # what is left of an earlier slice of this name
-      delete || return 1
-      state=ABSENT
-      ;;
-  esac
-  if [ "$state" = ABSENT ]; then
-    FRESH=yes READY=""
-    if ! execute gcloud compute tpus queued-resources create "$NAME" --node-id="$NAME" "${PLACE[@]}" \
-      --accelerator-type="$TYPE" --runtime-version="$VERSION" ${SPOT:+--spot}; then
-      [ "$(state_of queued-resources ABSENT)" = ABSENT ] || EXISTS=yes
-      return 1
-    fi
-    state="$(state_of queued-resources ACTIVE)"
-  fi
-  EXISTS=yes
-  until [ "$state" = ACTIVE ]; do
-    case "$state" in
-      FAILED | SUSPENDING | SUSPENDED | ABSENT)
-        say "the request for $NAME is $state"
-        return 1
-        ;;
-      UNKNOWN)
-        unanswered=$((unanswered + 1))
-        [ "$unanswered" -lt "$PATIENCE" ] || return 1
-        ;;
-      *) unanswered=0 ;;
-    esac
-    say "the request for $NAME is $state; waiting"
-    sleep "$POLL"
-    state="$(state_of queued-resources ACTIVE)"
   done
 }
 
@@ -180,7 +122,8 @@ gcloud storage rsync --recursive --skip-if-dest-has-newer-mtime $bucket $workdir
 }
 
 start() {
-  on_workers all "bash launch/on_host.sh start $JOB $(quoted .venv/bin/python -m ipt_jax.main "${MAIN_FLAGS[@]}" --distributed)"
+  local command=(.venv/bin/python -m ipt_jax.main "${MAIN_FLAGS[@]}" --distributed)
+  on_workers all "bash launch/on_host.sh start $JOB $(quoted "${command[@]}")"
 }
 
 stop() {
@@ -190,16 +133,6 @@ stop() {
 statuses() { # a line per worker; ASSUMED in a dry run
   ask "$1" gcloud compute tpus tpu-vm ssh "$NAME" "${PLACE[@]}" --worker=all \
     --command="cd ipt_jax && bash launch/on_host.sh status $JOB"
-}
-
-gone() {
-  case "$(state_of tpu-vm READY)" in
-    PREEMPTED | TERMINATED | ABSENT) return 0 ;;
-  esac
-  case "$(state_of queued-resources ACTIVE)" in
-    SUSPENDING | SUSPENDED | ABSENT) return 0 ;;
-  esac
-  return 1
 }
 
 # Sets VERDICT. It comes from what each worker says of its process: gcloud's own exit status mixes that of the program
@@ -228,11 +161,13 @@ watch() {
         sleep "$POLL"
         continue
       fi
-      say "no answer from $NAME for $PATIENCE times"
-      VERDICT=failed
+      VERDICT=stuck
     fi
     if grep -q '^running$' <<<"$rows"; then
       stop || true # without one of its processes the program cannot go on
+    fi
+    if [ -n "$rows" ]; then
+      on_workers all "bash launch/on_host.sh watch $JOB 0" || true # what it wrote last
     fi
     return
   done
@@ -244,7 +179,7 @@ fetch() {
   fi
   # tar's status 1 says that a file changed while it was read: the program is writing.
   on_workers 0 "tar -czf ../ipt_jax_results.tar.gz $(quoted "$WORKDIR") || test \$? -eq 1" &&
-    execute gcloud compute tpus tpu-vm scp "$NAME:ipt_jax_results.tar.gz" "$SCRATCH/results.tar.gz" "${PLACE[@]}" --worker=0 &&
+    copy_from_worker_0 ipt_jax_results.tar.gz "$SCRATCH/results.tar.gz" &&
     execute tar -xzf "$SCRATCH/results.tar.gz"
 }
 
@@ -257,15 +192,12 @@ keep_results() {
   fi
 }
 
-delete() {
-  execute gcloud compute tpus queued-resources delete "$NAME" "${PLACE[@]}" --force --quiet && EXISTS=""
-}
-
 # From wherever the slice is to the end of the program, once.
 attempt() {
   local rows=""
-  VERDICT=failed
+  VERDICT=stuck
   create || return
+  [ -z "$FRESH" ] || READY=""
   [ -n "$FRESH" ] || rows="$(statuses absent 2>/dev/null)" || true # nothing is installed there, then
   if grep -q '^running$' <<<"$rows"; then
     say "the program is running on $NAME"
@@ -283,21 +215,27 @@ all() {
   local restarts=0
   while true; do
     attempt
-    # Google takes a slice away in the middle of any step.
-    if [ "$VERDICT" = failed ] && [ -n "$EXISTS" ] && gone; then
-      VERDICT=gone
+    if [ "$VERDICT" = stuck ] && [ -n "$EXISTS" ]; then
+      sleep "$POLL" # a slice can be taken away in the middle of any step, and its state follows a little later
+      if gone; then
+        VERDICT=gone
+      fi
     fi
     case "$VERDICT" in
       finished)
         if fetch && { [ -z "$BUCKET" ] || keep_results; }; then
           break
         fi
-        say "the experiment is finished, but its results could not be copied; again: bash $SELF fetch … with the same flags"
+        say "finished, but the results could not be copied; try again with: bash $SELF fetch … and the same flags"
         return 1
         ;;
       failed)
-        say "failed; what it wrote last is above"
+        say "the program failed; what it wrote last is above"
         keep_results || true
+        return 1
+        ;;
+      stuck)
+        say "gave up; the last command and its error are above"
         return 1
         ;;
       restart) say "the program saved its work and asks to be started again" ;;
@@ -319,8 +257,8 @@ all() {
 # However this ends, nobody pays for a slice without having been told.
 farewell() {
   local status="$?"
-  if [ "$STEP" = all ] && [ -n "$DELETE_ON_FAILURE" ] && [ -n "$EXISTS" ] && [ "$status" -ne 0 ] && [ "$status" -lt 128 ]; then
-    delete || true
+  if [ "$STEP" = all ] && [ "$DELETE_ON_FAILURE$EXISTS" = yesyes ] && [ "$status" -ne 0 ] && [ "$status" -lt 128 ]; then
+    delete || true # not when interrupted: then the program goes on
   fi
   if [ -n "$EXISTS" ] && [ -z "$DRY_RUN" ]; then
     say "$NAME exists and costs money until you delete it:"

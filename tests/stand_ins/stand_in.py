@@ -20,11 +20,10 @@ def record():
 
 def told(what, otherwise=""):
     """The next line of told/WHAT, or `otherwise` where there is none."""
-    try:
-        file = open(FOLDER / "told" / what, "r+")
-    except FileNotFoundError:
+    path = FOLDER / "told" / what
+    if not path.exists():
         return otherwise
-    with file:
+    with path.open("r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # processes that run side by side each take a line of their own
         lines = file.read().splitlines()
         file.seek(0)
