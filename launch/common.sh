@@ -6,6 +6,8 @@ if [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -lt 44 ]; then
   exit 2
 fi
 
+shopt -s inherit_errexit # what fails in $(…) fails
+
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 SELF="launch/$(basename "$0")"
 DRY_RUN="" CONFIG="" WORKDIR=""

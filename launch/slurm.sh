@@ -78,7 +78,8 @@ submit() {
     printf '%s\n' "$3" >"$file"
   fi
   # What waits for a job that failed could wait for ever; it is cancelled instead.
-  id="$(ask "ID_OF_$1" sbatch --parsable ${2:+--dependency="afterok:$2" --kill-on-invalid-dep=yes} "$file")"
+  id="$(ask "ID_OF_$1" sbatch --parsable ${2:+--dependency="afterok:$2" --kill-on-invalid-dep=yes} "$file")" ||
+    fail "sbatch refused $file; what was submitted before it stays in the queue (scancel takes it out)"
   id="${id%%;*}" # behind it, where there are several, comes the cluster's name
   [ -n "$DRY_RUN" ] || say "$1: job $id${2:+, after job $2}"
   echo "$id"

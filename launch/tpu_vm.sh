@@ -250,7 +250,7 @@ all() {
       return 1
     fi
   done
-  say "done; the results are in $WORKDIR"
+  [ -n "$DRY_RUN" ] || say "done; the results are in $WORKDIR"
   [ -n "$KEEP" ] || delete
 }
 

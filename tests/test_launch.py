@@ -386,6 +386,14 @@ def test_a_finished_experiment_needs_only_its_report_and_a_failing_list_submits_
     assert "gave no list" in done.stderr and len(cluster.calls("sbatch")) == 1
 
 
+def test_nothing_is_submitted_that_would_not_wait_for_what_was_refused(cluster):
+    cluster.tell("list", LIST)
+    cluster.tell("refuse", "yes")
+    done = cluster.run("launch/slurm.sh", "--array", "--", *EXPERIMENT, status=2)
+    assert "sbatch refused runs/dart/slurm/populations-0.sh" in done.stderr
+    assert len(cluster.calls("sbatch")) == 1
+
+
 def test_a_dry_run_prints_scripts_and_commands_and_submits_nothing(cluster):
     cluster.tell("list", LIST)
     text = cluster.run("launch/slurm.sh", "--array", "--dry-run", "--", *EXPERIMENT).stdout
