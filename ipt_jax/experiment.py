@@ -51,7 +51,7 @@ def _data_hash(settings: ml_collections.FrozenConfigDict) -> str:
     return base.data_hash(task, splits)
 
 
-def list_jobs(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> str:
+def list_jobs(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> list[str]:
     """What is left of the experiment, a line for each population; see `jobs.listing`. Nothing is computed for it."""
     return jobs.listing(jobs.jobs_of(resolve(config)), Path(workdir))
 

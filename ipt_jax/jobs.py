@@ -70,12 +70,14 @@ def without_source(runs: Sequence[Run], workdir: Path) -> list[Run]:
     return [run for run in runs if run.id in waiting]
 
 
-def listing(jobs: Sequence[Job], workdir: Path) -> str:
+def listing(jobs: Sequence[Job], workdir: Path) -> list[str]:
     """A line for each job that is not finished: id, runs that are left, depth, description, separated by tabs."""
-    left = {job.id: len(unfinished(job.runs, workdir)) for job in jobs}
-    return "\n".join(
-        f"{job.id}\t{left[job.id]}\t{job.depth}\t{job.description()}" for job in jobs if left[job.id]
-    )
+    lines = []
+    for job in jobs:
+        left = unfinished(job.runs, workdir)
+        if left:
+            lines.append(f"{job.id}\t{len(left)}\t{job.depth}\t{job.description()}")
+    return lines
 
 
 def select(jobs: Sequence[Job], ids: Sequence[str]) -> list[Job]:

@@ -44,10 +44,14 @@ def main(argv: list[str]) -> None:
 
     config = _config()
     workdir = _WORKDIR.value or f"runs/{config.name}"
-    if _PLAN.value or _LIST.value:
-        if _DISTRIBUTED.value:
-            raise InputError("--plan and --list are for one process; leave --distributed out")
-        print(plan.describe(config, workdir) if _PLAN.value else experiment.list_jobs(config, workdir))
+    if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
+        raise InputError("--plan and --list are for one process; leave --distributed out")
+    if _PLAN.value:
+        print(plan.describe(config, workdir))
+        return
+    if _LIST.value:
+        for line in experiment.list_jobs(config, workdir):
+            print(line)
         return
     processes.start(_DISTRIBUTED.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     experiment.run(config, workdir, _ONLY.value)
