@@ -77,7 +77,7 @@ def start(
             f"--distributed: this is neither a TPU slice nor a SLURM job that jax knows ({error}); give "
             "--coordinator_address=HOST:PORT, --num_processes=N and --process_id=I"
         ) from error
-    except RuntimeError as error:
+    except jax.errors.JaxRuntimeError as error:
         raise InputError(
             f"--distributed: the processes did not find each other ({error}); all need the same coordinator address, "
             "a port of the first one's host that is free there and that the others can reach"

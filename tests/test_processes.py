@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import sys
 import time
@@ -181,6 +182,15 @@ def test_however_many_processes_there_are_the_results_are_those_of_one(
 @pytest.mark.slow
 def test_a_model_that_is_laid_over_two_processes_gives_the_same_results(alone, lm_folder, tmp_path):
     run_together(tmp_path, lm_folder, 2, "--config.execution.model_devices=2")
+    same_outcome(alone, tmp_path / "workdir0")
+
+
+@pytest.mark.slow
+def test_a_host_that_has_computed_nothing_yet_and_one_that_has_all_go_on_together(alone, lm_folder, tmp_path):
+    run_together(tmp_path, lm_folder, 2)
+    shutil.rmtree(tmp_path / "cache0")
+    shutil.rmtree(tmp_path / "workdir0")
+    run_together(tmp_path, lm_folder, 2)
     same_outcome(alone, tmp_path / "workdir0")
 
 
