@@ -56,9 +56,7 @@ def predict(
                 ids.append(id)
     total = sum(len(member.split.rows) for member in members)
     is_first = processes.is_first()  # all processes decode every row together; the first one writes
-    with tqdm(
-        total=total, initial=total - len(work), desc=title, unit="example", disable=not is_first
-    ) as progress:
+    with tqdm(total=total, initial=total - len(work), desc=title, unit="example", disable=not is_first) as progress:
         for batch in generation.generate(
             lm.decoder,
             lm.params,

@@ -87,9 +87,7 @@ def train(
     with (
         preemption.deferred() as preempted,
         Prefetch(batch_at, done, trainer.steps) as batches,
-        tqdm(
-            total=trainer.steps, initial=done, desc=title, unit="step", disable=not processes.is_first()
-        ) as progress,
+        tqdm(total=trainer.steps, initial=done, desc=title, unit="step", disable=not processes.is_first()) as progress,
     ):
         metrics = None
         for step in range(done + 1, trainer.steps + 1):

@@ -7,7 +7,7 @@
                         predictions.jsonl   a row per example
                         result.json         the score; its presence says that the run is finished
 <workdir>/results.jsonl                     a row per finished run
-<workdir>/locks/<run id>                   held by the program that works on the run
+<workdir>/locks/<run id>                    held by the program that works on the run
 """
 
 import hashlib

@@ -2,8 +2,8 @@
 
     python launch/ray_sweep.py --config=configs/dart.py --workdir=/shared/runs/dart --gpus_per_job=1 --address=auto
 
-All other flags are those of `python -m ipt_jax.main`, which every task runs with `--only=ID`. All nodes need the working
-directory, the data, and this repository at the same paths, and an environment in which ray runs and ipt_jax can be
+All other flags are those of `python -m ipt_jax.main`, which every task runs with `--only=ID`. All nodes need the
+working directory, the data and this repository at the same paths, and an environment in which ray and ipt_jax can be
 imported. Needs the extra `ipt_jax[sweeps]`. Stopped at any moment, the same command goes on.
 """
 
@@ -99,7 +99,7 @@ def parse() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--cpus_per_job", type=float, default=1.0)
     parser.add_argument("--gpus_per_job", type=float, default=0.0)
     parser.add_argument("--attempts", type=int, default=3, help="how often a job may fail by itself")
-    parser.add_argument("--restarts", type=int, default=100, help="how often a job may lose its worker, or be preempted")
+    parser.add_argument("--restarts", type=int, default=100, help="how often it may lose its worker")
     return parser.parse_known_args()
 
 

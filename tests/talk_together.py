@@ -19,7 +19,7 @@ CALLS = 10_000
 def refused(call):
     try:
         call()
-    except (InputError, RuntimeError) as error:
+    except (InputError, KeyError, RuntimeError) as error:
         return f"{type(error).__name__}: {error}"
     return None
 

@@ -222,7 +222,8 @@ def test_when_one_process_is_killed_the_other_ends_within_a_minute_and_the_same_
 
 @pytest.mark.slow
 def test_sigterm_for_one_process_saves_the_step_of_all_and_all_ask_to_be_restarted(lm_folder, tmp_path):
-    flags = [f"--config.{leaf}=5000" for leaf in ("training.steps", "training.eval_every", "execution.checkpoint_every")]
+    leaves = ("training.steps", "training.eval_every", "execution.checkpoint_every")
+    flags = [f"--config.{leaf}=5000" for leaf in leaves]
     for time_round in range(2):
         with together.started(commands(tmp_path, lm_folder, 2, *flags, only="pt")) as running:
             wait_for(lambda: steps_begun(tmp_path / "workdir0"), running)
