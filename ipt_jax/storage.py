@@ -47,6 +47,15 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     _write_bytes(Path(path), _dumps(value, indent=2) + b"\n")
 
 
+def create_json(path: str | os.PathLike, value: Any) -> bool:
+    """Writes a JSON file unless there is one; returns whether it did. Of several writers at once one does.
+
+    Raises:
+      InputError: the disk refused it.
+    """
+    return _write_bytes(Path(path), _dumps(value, indent=2) + b"\n", replace=False)
+
+
 def write_rows(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replaces a JSON Lines file as a whole; for the rare case that rows must go, since `append_rows` only adds.
 
@@ -127,28 +136,6 @@ def repair(path: str | os.PathLike) -> int:
         if _content(descriptor, last=1) not in (b"", b"\n"):
             _append(descriptor, Path(path), b"")
     return removed
-
-
-def try_lock(paths: Iterable[str | os.PathLike]) -> contextlib.ExitStack | None:
-    """Holds all of the files for this program alone (flock), or none of them: None where another program has one.
-
-    They are created when missing, and their content does not matter. Whoever holds them closes what is returned; the
-    end of the program, however it comes, does so too.
-    """
-    with contextlib.ExitStack() as held:
-        for path in paths:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-            held.callback(os.close, descriptor)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return None
-            except OSError as error:
-                raise InputError(
-                    f"{path} cannot be locked ({error}); put the working directory on a file system with locks, such "
-                    "as a local disk, NFS 4, or Lustre mounted with -o flock"
-                ) from error
-        return held.pop_all()
 
 
 def _dumps(value: Any, **options) -> bytes:
@@ -253,7 +240,8 @@ def _append(descriptor: int, path: Path, data: bytes) -> None:
         raise _disk_error(path, len(data), error) from error
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
+def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
+    """The file appears whole or not at all; an older one is replaced or, if that is not wanted, stays (False)."""
     # The temporary file lies in the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -261,8 +249,17 @@ def _write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            try:
+                os.link(temporary, path)  # unlike a rename it fails where there is a file
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
         _sync_folder(path.parent)
+        return True
     except FileNotFoundError:  # the folder does not exist: a defect of the caller, not of the disk
         raise
     except OSError as error:

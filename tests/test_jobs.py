@@ -20,11 +20,11 @@ from configs import common
 from ipt_jax import experiment, jobs
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
-from ipt_jax.jobs import jobs_of
+from ipt_jax.jobs import jobs_of, try_lock
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run, expand
 from ipt_jax.sources import resolve_sources
-from ipt_jax.storage import read_json, read_rows, try_lock, write_json
+from ipt_jax.storage import read_json, read_rows, write_json
 
 ROOT = Path(__file__).parents[1]
 
@@ -173,7 +173,7 @@ def test_only_does_that_job_without_a_report_and_a_second_time_nothing(lm_folder
     first, second = (line.split("\t")[0] for line in experiment.list_jobs(config, workdir))
     assert not workdir.exists()
     experiment.run(config, workdir, [second])
-    assert [row["method"] for row in read_rows(workdir / "results.jsonl")] == ["ICL, random one-shot"]
+    assert [row["method"] for row in read_rows(workdir / "results.jsonl")] == ["zero-shot"]
     assert not (workdir / "report").exists()
     assert [line.split("\t")[0] for line in experiment.list_jobs(config, workdir)] == [first]
     monkeypatch.setattr(experiment, "Execution", None)  # using it would fail
@@ -186,13 +186,13 @@ def test_a_report_that_lacks_results_is_rendered_again_although_nothing_is_left_
     config = small_config.get_config("zero_shot,icl_random_one_shot")
     config.model.source, config.execution.cache_dir = str(lm_folder), str(tmp_path / "cache")
     ids = [line.split("\t")[0] for line in experiment.list_jobs(config, tmp_path / "w")]
-    experiment.run(config, tmp_path / "w", ids[:1])
+    experiment.run(config, tmp_path / "w", ids[1:])
     only_one = small_config.get_config("zero_shot")
     only_one.model.source = str(lm_folder)
     experiment.run(only_one, tmp_path / "w")
     page = tmp_path / "w" / "report" / "index.html"
     assert "random one-shot" not in page.read_text()
-    experiment.run(config, tmp_path / "w", ids[1:])
+    experiment.run(config, tmp_path / "w", ids[:1])
     os.utime(page, (1, 1))  # file systems may not tell two moments of a second apart
     experiment.run(config, tmp_path / "w")
     assert "random one-shot" in page.read_text()
@@ -204,7 +204,7 @@ def test_the_list_on_the_command_line_loads_no_model_and_follows_the_platform(tm
         done = start(tmp_path / "no_model_here", tmp_path, "--list", f"--config.execution.platform={platform}")
         printed, _ = ended(done)
         lines = [line.split("\t") for line in printed.splitlines()]
-        assert [line[1:3] for line in lines] == [["1", "0"], ["2", "0"], ["2", "0"]]
+        assert [line[1:3] for line in lines] == [["2", "0"], ["2", "0"], ["1", "0"]]
         ids.append([line[0] for line in lines])
     assert not set(ids[0]) & set(ids[1])  # model.dtype='auto' is float32 on a CPU and bfloat16 elsewhere
 

@@ -165,7 +165,8 @@ def test_two_processes_end_with_the_results_of_one_and_only_the_first_has_the_fo
     said = run_together(tmp_path, lm_folder, 2, only="pt")
     same_outcome(done_alone(lm_folder, tmp_path_factory, "pt"), tmp_path / "workdir0")
     assert not (tmp_path / "workdir1").exists() and (tmp_path / "workdir0" / "report" / "index.html").exists()
-    assert "PT" in said[0] and said[1] == ""  # progress, messages and the table come from the first alone
+    silent = [line for line in said[1].splitlines() if not line.startswith("[Gloo]")]
+    assert "PT" in said[0] and silent == []  # progress, messages and the table come from the first alone
     assert " in 2 processes" in read_rows(tmp_path / "workdir0" / "results.jsonl")[0]["devices"]
 
 
