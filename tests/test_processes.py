@@ -92,6 +92,7 @@ def test_without_a_cluster_that_jax_knows_the_flags_that_are_wanted_are_named(mo
 
 
 RUNS = "pt,ipt,icl_retrieved_one_shot"
+QUICK = {"training.steps": 2, "training.eval_every": 2, "limit.test": 4, "decoding.max_new_tokens": 2}
 
 
 @pytest.fixture(scope="module")
@@ -99,17 +100,17 @@ def lm_folder(tmp_path_factory):
     return write_hf_folder(tmp_path_factory.mktemp("lm"), "gpt2", n_positions=1024)
 
 
-def done_alone(lm_folder, tmp_path_factory, only):
-    workdir = tmp_path_factory.mktemp("alone")
+def done_alone(lm_folder, workdir, only, changes=()):
     config = small_config.get_config(only)
     config.model.source, config.execution.cache_dir = str(lm_folder), str(workdir / "cache")
+    config.update_from_flattened_dict(dict(changes))
     experiment.run(config, workdir / "w")
     return workdir / "w"
 
 
 @pytest.fixture(scope="module")
 def alone(lm_folder, tmp_path_factory):
-    return done_alone(lm_folder, tmp_path_factory, RUNS)
+    return done_alone(lm_folder, tmp_path_factory.mktemp("alone"), RUNS)
 
 
 def commands(folder, lm_folder, count, *flags, only=RUNS):
@@ -147,7 +148,7 @@ def same_outcome(alone, workdir):
     for run in runs:
         one, other = alone / "runs" / run, workdir / "runs" / run
         texts = [{r["id"]: r["prediction"] for r in read_rows(folder / "predictions.jsonl")} for folder in (one, other)]
-        assert texts[0] == texts[1] and len(read_rows(other / "predictions.jsonl")) == 10
+        assert texts[0] == texts[1] and len(texts[0]) == len(read_rows(other / "predictions.jsonl")) > 0
         if (one / "prompt.safetensors").exists():
             first, second = load_prompt(one), load_prompt(other)
             assert np.linalg.norm(first - second) <= TOLERANCE * np.linalg.norm(first)
@@ -159,11 +160,11 @@ def same_outcome(alone, workdir):
             np.testing.assert_allclose(*[[loss for _, loss in each] for each in losses], rtol=TOLERANCE)
 
 
-def test_two_processes_end_with_the_results_of_one_and_only_the_first_has_the_folder(
-    lm_folder, tmp_path, tmp_path_factory
-):
-    said = run_together(tmp_path, lm_folder, 2, only="pt")
-    same_outcome(done_alone(lm_folder, tmp_path_factory, "pt"), tmp_path / "workdir0")
+def test_two_processes_end_with_the_results_of_one_and_only_the_first_has_the_folder(lm_folder, tmp_path):
+    said = run_together(
+        tmp_path, lm_folder, 2, *(f"--config.{leaf}={value}" for leaf, value in QUICK.items()), only="pt"
+    )
+    same_outcome(done_alone(lm_folder, tmp_path, "pt", QUICK), tmp_path / "workdir0")
     assert not (tmp_path / "workdir1").exists() and (tmp_path / "workdir0" / "report" / "index.html").exists()
     silent = [line for line in said[1].splitlines() if not line.startswith("[Gloo]")]
     assert "PT" in said[0] and silent == []  # progress, messages and the table come from the first alone
