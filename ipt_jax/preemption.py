@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from ipt_jax import processes
 # scheduler can be told to restart this status and no other: systemd's RestartForceExitStatus=75, LSF's
 # REQUEUE_EXIT_VALUES=75, an onExitCodes rule of a Kubernetes podFailurePolicy, `[ $? = 75 ] && scontrol requeue …`.
 EX_TEMPFAIL = 75
+_log = logging.getLogger(__name__)
 
 
 class Preempted(SystemExit):
@@ -54,6 +56,7 @@ def deferred() -> Iterator[Callable[[], bool]]:
 def check() -> None:
     """Between two pieces of work: raises `Preempted` where SIGTERM came to one of several processes, on all of them."""
     if processes.preempted():
+        _log.warning("SIGTERM: what is finished is saved, the same command goes on from there")
         raise Preempted
 
 

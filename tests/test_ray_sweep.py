@@ -17,6 +17,55 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install ipt_jax[swe
 ROOT = Path(__file__).parents[1]
 
 
+STAND_IN = """
+import os, signal, sys, time
+from pathlib import Path
+flags = dict(flag.removeprefix("--").partition("=")[::2] for flag in sys.argv[1:])
+workdir = Path(flags["workdir"])
+if "list" in flags:
+    print("aa\\t1\\t0\\tpreempted once\\nbb\\t2\\t0\\ta worker lost\\ncc\\t1\\t0\\ta defect\\ndd\\t1\\t1\\ta wrong input")
+    sys.exit()
+job, tries = flags["only"], workdir / flags["only"]
+with tries.open("a") as file:
+    file.write(flags["config.x"] + "\\n")
+first = len(tries.read_text().splitlines()) == 1
+if job == "aa" and first:
+    sys.exit(75)
+if job == "bb" and first:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(60)
+if job == "cc":
+    sys.exit("a defect of ours")
+if job == "dd":
+    assert (workdir / "bb").read_text().count("\\n") == 2
+    print("error: no such thing", file=sys.stderr)
+    sys.exit(2)
+"""
+
+
+def test_what_is_no_fault_of_a_job_is_repeated_a_failure_thrice_and_a_wrong_input_never(tmp_path):
+    """With a stand-in for the program, beside a copy of the script."""
+    for name, content in {
+        "launch/ray_sweep.py": (ROOT / "launch" / "ray_sweep.py").read_text(),
+        "ipt_jax/__init__.py": "",
+        "ipt_jax/main.py": STAND_IN,
+        "ipt_jax/report.py": "from pathlib import Path; Path('rendered').touch()",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    (tmp_path / "w").mkdir()
+    command = [sys.executable, "launch/ray_sweep.py", "--config=c.py", "--workdir=w", "--config.x=3"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stderr[-3000:]
+    tries = {path.name: path.read_text().splitlines() for path in (tmp_path / "w").iterdir()}
+    assert tries == {"aa": ["3"] * 2, "bb": ["3"] * 2, "cc": ["3"] * 3, "dd": ["3"]}
+    assert "aa preempted once: it was asked to leave" in done.stderr
+    assert "bb a worker lost: its worker died" in done.stderr
+    assert done.stderr.count("a defect of ours") == 3 and done.stderr.count("error: no such thing") == 1
+    assert done.stderr.splitlines()[-1] == "error: 2 of 4 jobs failed: cc, dd"
+    assert (tmp_path / "rendered").exists()
+
+
 def sweep(folder, *flags):
     lm = write_hf_folder(folder / "lm", "gpt2", n_positions=1024)
     command = [
