@@ -69,6 +69,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | os.PathLike, only: Seq
       InputError: something the user can mend; what was finished before stays finished.
     """
     accelerators.require(config.execution.platform)
+    processes.meet()
     if not processes.is_first():
         log.show_warnings_of(f"process {jax.process_index()}")
     workdir = Path(workdir)

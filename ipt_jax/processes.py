@@ -102,6 +102,16 @@ def is_first() -> bool:
     return not several() or jax.process_index() == 0
 
 
+def meet() -> None:
+    """Opens the connections between the processes, right after they have found each other's devices.
+
+    Later they may come to a call minutes apart: one compiles longer, or has a report to write. On CPUs the library
+    that connects them, gloo, waits 30 seconds for a process when a connection is opened, and only then.
+    """
+    everywhere(True)
+    from_first(lambda: None)
+
+
 def from_first(read: Callable[[], T]) -> T:
     """Calls `read` on the first process and returns there what it returns, and elsewhere its JSON: tuples are lists.
 

@@ -23,7 +23,8 @@ from pathlib import Path
 flags = dict(flag.removeprefix("--").partition("=")[::2] for flag in sys.argv[1:])
 workdir = Path(flags["workdir"])
 if "list" in flags:
-    print("aa\\t1\\t0\\tpreempted once\\nbb\\t2\\t0\\ta worker lost\\ncc\\t1\\t0\\ta defect\\ndd\\t1\\t1\\ta wrong input")
+    print("aa\\t1\\t0\\tpreempted once\\nbb\\t2\\t0\\ta worker lost")
+    print("cc\\t1\\t0\\ta defect\\ndd\\t1\\t1\\ta wrong input")
     sys.exit()
 job, tries = flags["only"], workdir / flags["only"]
 with tries.open("a") as file:
