@@ -43,6 +43,7 @@ class Execution:
         self.cache_dir = cache_dir(execution.cache_dir)
         enable_compilation_cache(self.cache_dir)
         self.devices = mesh.make_mesh(execution.model_devices)
+        mesh.connect(self.devices)
         mesh.check_divisible(self.devices, execution.decode_batch_size, "config.execution.decode_batch_size")
         self._lm = functools.lru_cache(maxsize=1)(self._load)
         self._preparer = functools.lru_cache(maxsize=1)(self._prepare)

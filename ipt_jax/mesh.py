@@ -108,6 +108,12 @@ def _gathering(sharding: NamedSharding) -> Callable[[jax.Array], jax.Array]:
     return jax.jit(lambda array: array, out_shardings=sharding)
 
 
+def connect(mesh: Mesh) -> None:
+    """Opens the connections along both axes while all processes are here; see `processes.meet`."""
+    for axis, size in mesh.shape.items():
+        on_host(put(np.zeros(size, np.float32), NamedSharding(mesh, PartitionSpec(axis))))
+
+
 def check_divisible(mesh: Mesh, rows: int, leaf: str) -> None:
     """Raises InputError unless the devices share the rows evenly."""
     devices = mesh.shape["data"]

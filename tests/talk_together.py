@@ -30,10 +30,12 @@ def raising(error):
 
 def main(port, count, own):
     processes.start(True, f"localhost:{port}", count, own)
+    processes.meet()
     long = "schön " * 1000
     tree = {"b": np.array(own, np.int32), "a": np.array([[-0.0, np.nan, own]], np.float32)}
     sent = processes.arrays_from_first(lambda: tree, tree)
     devices = mesh.make_mesh()
+    mesh.connect(devices)
     rows = np.arange(8, dtype=np.float32).reshape(1, 8)
     held = mesh.held(devices, rows.shape, 1)
     spread = mesh.put_rows(devices, np.where(held, rows, np.nan), axis=1)
