@@ -92,7 +92,13 @@ def test_without_a_cluster_that_jax_knows_the_flags_that_are_wanted_are_named(mo
 
 
 RUNS = "pt,ipt,icl_retrieved_one_shot"
-QUICK = {"training.steps": 2, "training.eval_every": 2, "limit.test": 4, "decoding.max_new_tokens": 2}
+QUICK = {
+    "training.steps": 2,
+    "training.eval_every": 2,
+    "limit.test": 4,
+    "decoding.max_new_tokens": 2,
+    "decoding.num_beams": 2,
+}
 
 
 @pytest.fixture(scope="module")
