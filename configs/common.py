@@ -91,6 +91,7 @@ def get_config() -> ConfigDict:
     config.models = ""  # several sources, separated by commas: every run for each of them; none: config.model
 
     config.execution = ConfigDict()  # how, not what: no part of a run's identity
+    config.execution.platform = ""  # cpu | gpu | tpu: it is an error if jax does not find that. "": what jax finds
     config.execution.checkpoint_every = 50  # steps between checkpoints: what kill -9 can cost
     config.execution.log_every = 5  # steps between rows of metrics.jsonl
     config.execution.warn_after = 100  # steps after which a prompt that has not moved, or learned nothing, is reported

@@ -44,7 +44,7 @@ def bucket(length: int, smallest: int = 32) -> int:
         size *= 2
 
 
-def collate(members: Sequence[Sequence[Row]], limit: int | None = None) -> Batch:
+def collate(members: Sequence[Sequence[Row]], limit: int | None = None, held: np.ndarray | None = None) -> Batch:
     """Stacks each member's rows.
 
     Worked example, one member, one row: tokens (7, 8, 9, 5) with `source_length` 2 learn 9 and 5. The
@@ -54,6 +54,7 @@ def collate(members: Sequence[Sequence[Row]], limit: int | None = None) -> Batch
     Args:
       members: K lists of B rows, every row with a target and at least one source token.
       limit: tokens no bucket may pass (the model's positions less the prompt rows).
+      held: bool[K, B], the rows to write, those of this process's devices; the others stay zero. None writes all.
     """
     rows = [row for member in members for row in member]
     length = bucket(max(len(row.tokens) for row in rows))
@@ -68,6 +69,8 @@ def collate(members: Sequence[Sequence[Row]], limit: int | None = None) -> Batch
     )
     for k, member in enumerate(members):
         for b, row in enumerate(member):
+            if held is not None and not held[k, b]:
+                continue
             count = len(row.tokens) - row.source_length
             batch.tokens[k, b, : len(row.tokens)] = row.tokens
             batch.target_positions[k, b, :count] = np.arange(row.source_length - 1, len(row.tokens) - 1)

@@ -13,6 +13,7 @@ import orbax.checkpoint as ocp
 import safetensors
 import safetensors.numpy
 
+from ipt_jax import mesh, processes
 from ipt_jax.errors import InputError
 
 PROMPT_KEY = "prompt_embeddings"
@@ -25,46 +26,69 @@ class Checkpoints:
 
     The state is stored flat, as `path → array` (`params.table`, `best_prompt`, …), so that what is in a
     checkpoint can be listed and read without this project's classes.
+
+    Of several processes the first one alone has the folder: a state is small, and the hosts need no common disk. All
+    of them call all methods.
     """
 
     def __init__(self, folder: Path, keep: int = 2):
-        options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
         self.folder = Path(folder).resolve()
-        self._manager = ocp.CheckpointManager(self.folder, options=options)
+        self._manager: ocp.CheckpointManager | None = None
+        processes.from_first(lambda: self._open(keep))
+
+    def _open(self, keep: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._manager = _manager(self.folder, max_to_keep=keep, enable_async_checkpointing=False)
 
     def save(self, step: int, state: Any) -> None:
         """Writes the state under its step; it appears in the folder whole or not at all.
 
         A checkpoint of that step is replaced: it is the same state, or one that could not be read.
         """
+        flat = {name: mesh.on_host(leaf) for name, leaf in _flatten(state).items()}
+        processes.from_first(lambda: self._write(step, flat))
+
+    def _write(self, step: int, flat: dict[str, np.ndarray]) -> None:
         if step in self._manager.all_steps():
             self._manager.delete(step)
-        flat = _flatten(state)
         self._manager.save(step, args=ocp.args.StandardSave({**flat, _DIGEST: _digest(flat)}), force=True)
 
     def restore(self, like: Any) -> Any | None:
-        """The newest readable state in the structure of `like`, or None if there is none.
+        """The newest readable state in the structure of `like`, its arrays laid out as there, or None if there is none.
 
         A checkpoint that cannot be read is reported and the one before it is taken.
         """
         wanted = _flatten(like)
-        abstract = {
-            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding) for name, leaf in wanted.items()
-        }
-        abstract[_DIGEST] = np.zeros(hashlib.sha256().digest_size, np.uint8)
+        stored = processes.arrays_from_first(lambda: self._read(wanted), wanted)
+        if stored is None:
+            return None
+        placed = [mesh.put(stored[name], leaf.sharding) for name, leaf in wanted.items()]
+        return jax.tree.unflatten(jax.tree.structure(like), placed)
+
+    def _read(self, wanted: dict[str, jax.Array]) -> dict[str, np.ndarray] | None:
+        shapes = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in wanted.items()}
+        shapes[_DIGEST] = np.empty(hashlib.sha256().digest_size, np.uint8)
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                flat = self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+                flat = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
                 if (flat.pop(_DIGEST) != _digest(flat)).any():
                     raise ValueError("its content is not what was written")
+                return flat
             except Exception as error:  # orbax raises many kinds for a damaged folder; all mean "not this one"
                 _log.warning("checkpoint %s of %s cannot be read (%s); trying the one before", step, self.folder, error)
-                continue
-            return jax.tree.unflatten(jax.tree.structure(like), [flat[name] for name in wanted])
         return None
 
     def close(self) -> None:
-        self._manager.close()
+        if self._manager is not None:
+            self._manager.close()
+
+
+def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    """A manager that this process has for itself: it waits for no others."""
+    alone = ocp.options.MultiprocessingOptions(active_processes={jax.process_index()}, primary_host=jax.process_index())
+    return ocp.CheckpointManager(
+        folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone, **options)
+    )
 
 
 def _flatten(state: Any) -> dict[str, Any]:
@@ -140,7 +164,7 @@ def load_prompt(source: str | Path) -> np.ndarray:
 
 
 def _from_orbax(folder: Path, step: int) -> np.ndarray:
-    manager = ocp.CheckpointManager(folder.resolve(), options=ocp.CheckpointManagerOptions(read_only=True))
+    manager = _manager(folder.resolve(), read_only=True)
     flat = manager.restore(step, args=ocp.args.StandardRestore())
     manager.close()
     if "best_prompt" not in flat:

@@ -11,7 +11,7 @@ import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
-from ipt_jax import generation
+from ipt_jax import generation, preemption, processes
 from ipt_jax.errors import InputError
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.preparation import PreparedSplit
@@ -47,17 +47,16 @@ def predict(
       prompts: f32[K, P, E], one per member.
     """
     work, places, ids = [], [], []
-    for k, member in enumerate(members):
-        if member.predictions.exists():
-            repair(member.predictions)
-        done = {row["id"] for row in read_rows(member.predictions)}
+    finished = processes.from_first(lambda: [_finished(member.predictions) for member in members])
+    for k, (member, done) in enumerate(zip(members, map(set, finished), strict=True)):
         for i, id in enumerate(member.split.examples["id"]):
             if id not in done:
                 work.append((k, member.split.rows[i].tokens))
                 places.append((k, i))
                 ids.append(id)
     total = sum(len(member.split.rows) for member in members)
-    with tqdm(total=total, initial=total - len(work), desc=title, unit="example") as progress:
+    is_first = processes.is_first()  # all processes decode every row together; the first one writes
+    with tqdm(total=total, initial=total - len(work), desc=title, unit="example", disable=not is_first) as progress:
         for batch in generation.generate(
             lm.decoder,
             lm.params,
@@ -71,13 +70,20 @@ def predict(
             ids=ids,
         ):
             rows: dict[int, list[dict[str, Any]]] = {}
-            for index, generated in batch:
+            for index, generated in batch if is_first else ():
                 k, i = places[index]
                 rows.setdefault(k, []).append(_row(task, members[k].split, i, generated))
-            if jax.process_index() == 0:  # all processes decode every row together; the first one writes
-                for k, finished in rows.items():
-                    append_rows(members[k].predictions, finished)
+            for k, fresh in rows.items():
+                append_rows(members[k].predictions, fresh)
             progress.update(len(batch))
+            preemption.check()
+
+
+def _finished(predictions: Path) -> list[str]:
+    """The ids of the rows that an earlier process wrote."""
+    if predictions.exists():
+        repair(predictions)
+    return [row["id"] for row in read_rows(predictions)]
 
 
 def _row(task: Task, split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:

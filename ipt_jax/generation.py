@@ -9,11 +9,10 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from ipt_jax import decoding
+from ipt_jax import decoding, mesh, processes
 from ipt_jax.decoding import Generation
 from ipt_jax.errors import InputError
 from ipt_jax.memory import bytes_on_device, device_budget
-from ipt_jax.mesh import replicated
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.prefix import share_prefix
 from ipt_jax.search import Search
@@ -94,10 +93,10 @@ def generate(
     check_lengths(decoder, prompt_rows, lengths, search.max_new_tokens, names)
     ends = search.eos_token_id or tokenizer.eos_ids
     stops = stop_table(tokenizer, search.stop, config.vocab_size, ends)
-    stops = jax.device_put(stops, None if devices is None else replicated(devices))
+    stops = mesh.put(stops, None if devices is None else mesh.replicated(devices))
     keys = keys_of(search, range(len(work)) if ids is None else ids)
     share = 1 if devices is None else devices.shape["data"]
-    budget = device_budget() - 2 * bytes_on_device(params)  # stacked, and layer by layer
+    budget = processes.least(device_budget()) - 2 * bytes_on_device(params)  # stacked, and layer by layer
     shared, places = share_prefix(decoder, params, prompts, work, _PREFIXES * budget)
     rows = [(place, tokens) for place, (_, tokens) in zip(places, work, strict=True)]
     fitting = share * rows_that_fit(
@@ -132,7 +131,8 @@ def generate(
                 yield [(waiting[finished[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
             return
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error) or halved or size <= share:
+            # Other processes may have had memory enough: they cannot be told while they wait for this one.
+            if "RESOURCE_EXHAUSTED" not in str(error) or halved or size <= share or processes.several():
                 raise
             size, halved = max(size // 2, 1), True
             waiting = [index for i, index in enumerate(waiting) if i not in done]

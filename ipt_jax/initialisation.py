@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import collections
+import functools
 import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from ipt_jax import seeds
+from ipt_jax import mesh, processes, seeds
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.errors import InputError
+from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
 
 INITIALISATIONS = (
@@ -108,12 +111,18 @@ def repeated(items: Sequence[Any], rows: int, what: str) -> list[Any]:
 
 def _embedded(lm: FrozenLM, ids: Sequence[int] | np.ndarray) -> np.ndarray:
     """f32[len(ids), E]."""
-    return np.asarray(lm.decoder.embed(lm.params, np.asarray(ids)), np.float32)
+    return mesh.on_host(_embed(lm.decoder, lm.params, np.asarray(ids, np.int32))).astype(np.float32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _embed(decoder: FrozenDecoder, params: Any, ids: np.ndarray) -> jax.Array:
+    """[len(ids), E] in the model's type; compiled, because the parameters may lie on several processes."""
+    return decoder.embed(params, ids)
 
 
 def loaded_rows(lm: FrozenLM, source: str | Path, rows: int) -> np.ndarray:
     """f32[P, E] from a file or folder. Raises InputError where it is not a prompt of so many rows for this model."""
-    loaded, width = load_prompt(source), lm.decoder.config.embed_dim
+    loaded, width = processes.arrays_from_first(lambda: load_prompt(source)), lm.decoder.config.embed_dim
     if loaded.shape != (rows, width):
         raise InputError(
             f"config.prompt.source={str(source)!r} is {list(loaded.shape)}, the run wants [{rows}, {width}] "

@@ -10,17 +10,30 @@ from tqdm import tqdm
 
 
 class _AboveBars(logging.Handler):
-    """Writes a message without tearing a progress bar apart."""
+    """Writes a message without tearing a progress bar apart; `speaker` stands before it."""
+
+    def __init__(self, speaker: str = ""):
+        super().__init__()
+        self._speaker = speaker
 
     def emit(self, record: logging.LogRecord) -> None:
-        prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-        tqdm.write(prefix + record.getMessage(), file=sys.stderr)
+        level = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
+        tqdm.write(self._speaker + level + record.getMessage(), file=sys.stderr)
 
 
 def show_progress() -> None:
     """Shows the package's messages from INFO on; other packages keep to their warnings."""
     absl_logging.set_verbosity(absl_logging.WARNING)  # Orbax tells of every file it writes
+    _show(logging.INFO, _AboveBars())
+
+
+def show_warnings_of(process: str) -> None:
+    """Shows the package's warnings alone, with the name of this process: the first one of several tells the rest."""
+    _show(logging.WARNING, _AboveBars(f"{process}: "))
+
+
+def _show(level: int, handler: logging.Handler) -> None:
     logger = logging.getLogger("ipt_jax")
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     logger.propagate = False
-    logger.handlers = [_AboveBars()]
+    logger.handlers = [handler]

@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ipt_jax import monitors, preemption
+from ipt_jax import mesh, monitors, preemption, processes
 from ipt_jax.batching import Batch
 from ipt_jax.checkpoints import Checkpoints
 from ipt_jax.prefetch import Prefetch
@@ -57,9 +56,9 @@ def train(
     Raises:
       Preempted: SIGTERM came; the state after the step that was running is saved.
     """
-    rates = jnp.asarray(learning_rates, jnp.float32)
+    rates = np.asarray(learning_rates, np.float32)
     members = len(learning_rates)
-    start = np.asarray(trainer.prompts.fold(state.params))
+    start = mesh.on_host(trainer.prompts.fold(state.params))
     restored = checkpoints.restore(state)
     state = state if restored is None else restored
     done = int(state.step)
@@ -69,16 +68,16 @@ def train(
 
     def measure(state: TrainState) -> TrainState:
         losses = trainer.dev_loss(state.params, lm_params, dev_batches)
-        sizes = monitors.sizes(np.asarray(trainer.prompts.fold(state.params)), start)
+        sizes = monitors.sizes(mesh.on_host(trainer.prompts.fold(state.params)), start)
         for k in range(members):
             if np.isfinite(losses[k]):
                 write_metrics(k, [{"step": int(state.step), "dev_loss": float(losses[k]), **sizes[k]}])
-        return trainer.keep_best(state, jnp.asarray(losses))
+        return trainer.keep_best(state, losses)
 
     if restored is None:
         state = measure(state)
         checkpoints.save(0, state)
-    log = _MetricsLog(log_every, write_metrics, np.asarray(state.failed_step) != NEVER)
+    log = _MetricsLog(log_every, write_metrics, mesh.on_host(state.failed_step) != NEVER)
 
     def save(step: int, state: TrainState) -> None:
         jax.block_until_ready(state)
@@ -88,7 +87,7 @@ def train(
     with (
         preemption.deferred() as preempted,
         Prefetch(batch_at, done, trainer.steps) as batches,
-        tqdm(total=trainer.steps, initial=done, desc=title, unit="step") as progress,
+        tqdm(total=trainer.steps, initial=done, desc=title, unit="step", disable=not processes.is_first()) as progress,
     ):
         metrics = None
         for step in range(done + 1, trainer.steps + 1):
@@ -109,7 +108,7 @@ def train(
                 state = measure(state)
             if saves:
                 save(step, state)
-            if leave and not last:
+            if leave:
                 _log.warning("%s: SIGTERM; step %d is saved, the same command goes on from there", title, step)
                 raise preemption.Preempted
             if log.failed.all():
@@ -145,7 +144,8 @@ class _MetricsLog:
 
     def take(self, step: int, metrics: StepMetrics, examples: int) -> None:
         self.flush()
-        self._pending = (step, metrics, examples)
+        # Where other processes have a part of the numbers, they are gathered behind this step, before the next one.
+        self._pending = (step, jax.tree.map(mesh.whole, metrics), examples)
 
     def flush(self) -> None:
         if self._pending is None:

@@ -14,18 +14,47 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "The experiment's folder; by default runs/NAME.", flag_values=_FLAGS)
 _PLAN = flags.DEFINE_bool("plan", False, "Print what would be run and what it costs, and stop.", flag_values=_FLAGS)
+_LIST = flags.DEFINE_bool(
+    "list",
+    False,
+    "Print a line for each population that is not finished, and stop: its id, the runs that are left, how many "
+    "populations it waits for, and what it is, separated by tabs.",
+    flag_values=_FLAGS,
+)
+_ONLY = flags.DEFINE_list(
+    "only", [], "Do these populations alone, ids from --list joined by commas, without a report.", flag_values=_FLAGS
+)
+_DISTRIBUTED = flags.DEFINE_bool(
+    "distributed", False, "Be one of several processes that do one experiment together.", flag_values=_FLAGS
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address", None, "With --distributed: HOST:PORT of the first process.", flag_values=_FLAGS
+)
+_PROCESSES = flags.DEFINE_integer(
+    "num_processes", None, "With --distributed: how many there are.", lower_bound=1, flag_values=_FLAGS
+)
+_PROCESS = flags.DEFINE_integer(
+    "process_id", None, "With --distributed: which one this is, from 0.", lower_bound=0, flag_values=_FLAGS
+)
 
 
 def main(argv: list[str]) -> None:
     log.show_progress()
-    from ipt_jax import experiment, plan  # after the flags, so that --help answers at once
+    from ipt_jax import experiment, plan, processes  # after the flags, so that --help answers at once
 
     config = _config()
     workdir = _WORKDIR.value or f"runs/{config.name}"
+    if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
+        raise InputError("--plan and --list are for one process; leave --distributed out")
     if _PLAN.value:
         print(plan.describe(config, workdir))
-    else:
-        experiment.run(config, workdir)
+        return
+    if _LIST.value:
+        for line in experiment.list_jobs(config, workdir):
+            print(line)
+        return
+    processes.start(_DISTRIBUTED.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    experiment.run(config, workdir, _ONLY.value)
 
 
 def _config() -> ConfigDict:

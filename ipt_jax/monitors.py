@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ipt_jax import mesh
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
 
@@ -76,7 +77,8 @@ def nearest_words(lm: FrozenLM, prompt: np.ndarray, block: int = 8192) -> list[d
     best = np.full(len(prompt), -np.inf, np.float32)
     nearest = np.zeros(len(prompt), np.int64)
     for part in whole.reshape(-1, block):
-        cosines, places = jax.device_get(_nearest(lm.decoder, lm.params, jnp.asarray(prompt, jnp.float32), part))
+        found = _nearest(lm.decoder, lm.params, np.asarray(prompt, np.float32), part)
+        cosines, places = map(mesh.on_host, found)
         nearest = np.where(cosines > best, part[places], nearest)
         best = np.maximum(cosines, best)
     return [

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ipt_jax import batching, memory, mesh, monitors
+from ipt_jax import batching, memory, mesh, monitors, processes
 from ipt_jax.checkpoints import Checkpoints, load_prompt, prompt_metadata, save_prompt
 from ipt_jax.layout import Row
 from ipt_jax.loop import train
@@ -25,7 +25,7 @@ from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run
 from ipt_jax.soft_prompt import SoftPrompts
 from ipt_jax.storage import append_rows, read_json, read_rows, write_json, write_rows
-from ipt_jax.training import NEVER, Trainer
+from ipt_jax.training import NEVER, Trainer, TrainState
 
 _log = logging.getLogger(__name__)
 
@@ -49,10 +49,17 @@ def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
     """
     lacking = [run for run in group if not RunFolder(workdir, run.id).prompt.exists()]
     for record in sorted((workdir / "populations").glob("*/population.json")):
-        begun = set(read_json(record)["runs"])
+        begun = _begun(record)
         if begun & {run.id for run in lacking} and begun <= {run.id for run in group}:
             return [run for run in group if run.id in begun]
     return lacking[:size]
+
+
+def _begun(record: Path) -> set[str]:
+    try:
+        return set(read_json(record)["runs"])
+    except FileNotFoundError:  # another program has just finished that population
+        return set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,8 +134,7 @@ def train_population(
     settings = members[0].run.settings
     training, ids = settings.training, [member.run.id for member in members]
     home = workdir / "populations" / hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
-    home.mkdir(parents=True, exist_ok=True)
-    write_json(home / "population.json", {"runs": ids})
+    processes.from_first(lambda: _begin(home, ids))
     seeds = [member.run.settings.seed for member in members]
     prompts, params = SoftPrompts.create(
         np.stack([member.start for member in members]),
@@ -161,7 +167,9 @@ def train_population(
     limit = lm.decoder.config.max_positions - settings.layout.prompt_tokens
 
     def put(rows: list[list[Row]]) -> batching.Batch:
-        return mesh.put_rows(devices, batching.collate(rows, limit), axis=0 if spread_members else 1)
+        axis = 0 if spread_members else 1
+        held = mesh.held(devices, (len(rows), len(rows[0])), axis)
+        return mesh.put_rows(devices, batching.collate(rows, limit, held), axis)
 
     lengths = [tuple(len(row.tokens) for row in member.train_rows) for member in members]
 
@@ -175,6 +183,8 @@ def train_population(
     warned = set()
 
     def write_metrics(k: int, rows: list[dict[str, float]]) -> None:
+        if not processes.is_first():
+            return
         append_rows(members[k].folder.metrics, rows)
         if "dev_loss" in rows[-1] and k not in warned:
             complaint = monitors.complaint(read_rows(members[k].folder.metrics), warn_after)
@@ -195,37 +205,44 @@ def train_population(
         log_every=log_every,
         checkpoints=checkpoints,
         write_metrics=write_metrics,
-        rewind_metrics=lambda step: [_rewind(member.folder.metrics, step) for member in members],
+        rewind_metrics=lambda step: processes.from_first(lambda: _rewind(members, step)),
         title=title,
     )
     checkpoints.close()
 
-    failed = {}
+    state = jax.tree.map(mesh.on_host, state)
+    failed = {run: int(step) for run, step in zip(ids, state.failed_step, strict=True) if step != NEVER}
     for k, member in enumerate(members):
-        if int(state.failed_step[k]) != NEVER:
-            failed[member.run.id] = int(state.failed_step[k])
-            continue
-        alone = jax.tree.map(lambda leaf, k=k: leaf if leaf.ndim == 0 else leaf[k : k + 1], state)
-        own = Checkpoints(member.folder.checkpoints, keep=1)
-        own.save(int(state.step), alone)
-        own.close()
-        save_prompt(
-            member.folder.prompt,
-            np.asarray(state.best_prompt[k]),
-            {
+        if member.run.id not in failed:
+            own = Checkpoints(member.folder.checkpoints, keep=1)
+            own.save(int(state.step), jax.tree.map(lambda leaf, k=k: leaf[k : k + 1] if leaf.ndim else leaf, state))
+            own.close()
+    processes.from_first(lambda: _finish(home, lm, members, state, failed))
+    return failed
+
+
+def _begin(home: Path, ids: Sequence[str]) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    write_json(home / "population.json", {"runs": ids})
+
+
+def _finish(home: Path, lm: FrozenLM, members: Sequence[Member], state: TrainState, failed: dict[str, int]) -> None:
+    """Writes the prompt of every member that did not fail; the population's own folder stays if one did."""
+    for k, member in enumerate(members):
+        if member.run.id not in failed:
+            metadata = {
                 "model": lm.name,
                 "model_fingerprint": lm.fingerprint,
                 "run": member.run.id,
                 "population": str(len(members)),
                 "best_step": str(int(state.best_step[k])),
                 "best_dev_loss": str(float(state.best_dev_loss[k])),
-            },
-        )
+            }
+            save_prompt(member.folder.prompt, state.best_prompt[k], metadata)
     if failed:
-        write_json(home / "population.json", {"runs": ids, "failed": failed})
+        write_json(home / "population.json", {"runs": [member.run.id for member in members], "failed": failed})
     else:
         shutil.rmtree(home)
-    return failed
 
 
 def _dev_batches(members: Sequence[Member], batch_size: int) -> list[list[list[Row]]]:
@@ -243,12 +260,13 @@ def _dev_batches(members: Sequence[Member], batch_size: int) -> list[list[list[R
     return batches
 
 
-def _rewind(path: Path, step: int) -> None:
+def _rewind(members: Sequence[Member], step: int) -> None:
     """Drops the metrics of steps that are about to be done again."""
-    rows = read_rows(path)
-    kept = [row for row in rows if row["step"] <= step]
-    if len(kept) < len(rows):
-        write_rows(path, kept)
+    for member in members:
+        rows = read_rows(member.folder.metrics)
+        kept = [row for row in rows if row["step"] <= step]
+        if len(kept) < len(rows):
+            write_rows(member.folder.metrics, kept)
 
 
 def describe_training(
@@ -259,7 +277,8 @@ def describe_training(
     Read from the metrics, because other processes may have done a part of the training. `host_wait` is the share
     of the time in which the device waited for the host.
     """
-    metadata, rows = prompt_metadata(folder.prompt), read_rows(folder.metrics)
+    metadata, rows = processes.from_first(lambda: [prompt_metadata(folder.prompt), read_rows(folder.metrics)])
+    prompt = processes.arrays_from_first(lambda: load_prompt(folder.prompt))
     timed = [row for row in rows if "seconds" in row]
     seconds = math.fsum(row["seconds"] for row in timed)
     waited = math.fsum(row["seconds"] * row.get("host_wait", 0.0) for row in timed)
@@ -272,5 +291,5 @@ def describe_training(
         "best_dev_loss": float(metadata["best_dev_loss"]),
         "host_wait": waited / seconds if seconds else None,
     }
-    described |= monitors.summary(lm, load_prompt(folder.prompt), rows, best_step, warn_after)
+    described |= monitors.summary(lm, prompt, rows, best_step, warn_after)
     return described, seconds / int(metadata["population"])

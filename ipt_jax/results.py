@@ -7,6 +7,7 @@
                         predictions.jsonl   a row per example
                         result.json         the score; its presence says that the run is finished
 <workdir>/results.jsonl                     a row per finished run
+<workdir>/locks/<run id>                    held by the program that works on the run
 """
 
 import hashlib
@@ -16,7 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ipt_jax.storage import append_rows, canonical_json, read_json, read_rows, repair, write_json, write_text
+from ipt_jax.storage import (
+    append_rows,
+    canonical_json,
+    create_json,
+    read_json,
+    read_rows,
+    repair,
+    write_json,
+    write_text,
+)
 
 __all__ = [
     "RunFolder",
@@ -129,7 +139,7 @@ class RunFolder:
     def finish(self, result: Mapping[str, Any]) -> None:
         """Writes result.json, then the row of this run in <workdir>/results.jsonl.
 
-        Safe to repeat: the first result of a run stands, and its row is appended once.
+        Safe to repeat, also at the same time: the first result of a run stands, and its row is appended once.
 
         Raises:
           ValueError: the result belongs to another run.
@@ -138,8 +148,7 @@ class RunFolder:
         if result.get("run") != self.run_id:
             raise ValueError(f"the result of run {result.get('run')!r} does not belong in the folder {self.path}")
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self.finished:
-            write_json(self.result, result)
+        create_json(self.result, result)
         _append_results(Path(self.workdir), [self])
 
 

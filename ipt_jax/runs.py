@@ -136,7 +136,7 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
         merged["prompt"]["source"] = over_tasks(merged["prompt"]["source"], tasks or [merged["task"]["name"]])
         for one in _product(merged, base):
             check(one, f"run {name!r}: ")
-            one = reduced(one)
+            one = reduced(one, plain["execution"]["platform"])
             expanded.setdefault(json.dumps(one, sort_keys=True), (name, one))
     return list(expanded.values())
 
@@ -168,7 +168,8 @@ def _names(text: str) -> list[str]:
 def populations(runs: Iterable[Run]) -> list[list[Run]]:
     """Groups runs that differ only in what a prompt carries for itself.
 
-    The order of first members is kept among those that can start at the same time: no group waits for a later one.
+    The order of first members is kept among those that can start at the same time: no group waits for a later one, and
+    no run for another one of its group.
     """
     groups: dict[str, list[Run]] = {}
     for run in runs:
@@ -178,8 +179,8 @@ def populations(runs: Iterable[Run]) -> list[list[Run]]:
             for part in path[:-1]:
                 section = section[part] or {}
             section.pop(path[-1], None)
-        groups.setdefault(json.dumps(shared, sort_keys=True), []).append(run)
-    return sorted(groups.values(), key=lambda group: max(run.depth for run in group))
+        groups.setdefault(json.dumps([shared, run.depth], sort_keys=True), []).append(run)
+    return sorted(groups.values(), key=lambda group: group[0].depth)
 
 
 def _override(target: dict[str, Any], overrides: Mapping[str, Any], place: str) -> None:

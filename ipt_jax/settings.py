@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ipt_jax.accelerators import PLATFORMS
 from ipt_jax.errors import InputError
 from ipt_jax.initialisation import INITIALISATIONS, reads_examples
 from ipt_jax.models.attention import IMPLEMENTATIONS
@@ -17,7 +18,11 @@ from ipt_jax.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
 from ipt_jax.tasks import resolve_options
 from ipt_jax.tasks.base import SPLITS
 
-_EXECUTION_CHOICES = {"population_axis": ("rows", "members"), "rematerialisation": ("auto", *REMATERIALISATIONS)}
+_EXECUTION_CHOICES = {
+    "platform": ("", *PLATFORMS),
+    "population_axis": ("rows", "members"),
+    "rematerialisation": ("auto", *REMATERIALISATIONS),
+}
 FLOATS = ("learning_rate", "weight_decay", "clip_norm", "momentum")
 
 
@@ -29,7 +34,8 @@ def check_execution(execution: Mapping[str, Any]) -> None:
     for leaf, choices in _EXECUTION_CHOICES.items():
         if execution[leaf] not in choices:
             value = execution[leaf]
-            raise InputError(f"config.execution.{leaf}={value!r} is unknown; choose one of {', '.join(choices)}")
+            named = ", ".join(choice or "nothing" for choice in choices)
+            raise InputError(f"config.execution.{leaf}={value!r} is unknown; choose one of {named}")
 
 
 def check(settings: Mapping[str, Any], place: str) -> None:
@@ -102,11 +108,15 @@ def check(settings: Mapping[str, Any], place: str) -> None:
     )
 
 
-def reduced(settings: dict[str, Any]) -> dict[str, Any]:
-    """Gives leaves that cannot matter their neutral value, `auto` its meaning here, and options their defaults."""
+def reduced(settings: dict[str, Any], platform: str = "") -> dict[str, Any]:
+    """Gives leaves that cannot matter their neutral value, `auto` its meaning, and options their defaults.
+
+    Args:
+      platform: what the runs are carried out on; by default what jax finds here.
+    """
     layout, task = settings["layout"], settings["task"]
     task["options"] = resolve_options(task["name"], task["options"])
-    settings["model"]["dtype"] = resolve_dtype(settings["model"]["dtype"])
+    settings["model"]["dtype"] = resolve_dtype(settings["model"]["dtype"], platform)
     if not layout["demonstrations"]:
         layout["retriever"], layout["exclude_duplicates"] = None, None
     if layout["retriever"] in (None, "random"):

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding
 
+from ipt_jax import mesh
 from ipt_jax.decoding import Decoded, Model, Rows, Strategy, prefill, run
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.prefix import Prefix
@@ -113,11 +113,11 @@ class Slots:
                 params, self._layers, stops, rows, carried, entry, until
             )
             state = rows, carried
-            done = np.flatnonzero((owner >= 0) & ~_on_host(live))
+            done = np.flatnonzero((owner >= 0) & ~mesh.on_host(live))
             answers = len(result.lengths) // plan.slots
             chosen = (done[:, None] * answers + np.arange(answers)).ravel()
             finished, owner[done] = owner[done].tolist(), -1
-            yield finished, Decoded(*(_on_host(leaf)[chosen] for leaf in result))
+            yield finished, Decoded(*(mesh.on_host(leaf)[chosen] for leaf in result))
 
     def _narrowest(self, group: Group, owner: np.ndarray) -> int:
         """The least context that has room for the rows in the slots and for a group."""
@@ -133,7 +133,7 @@ class Slots:
         index = np.array([self._work[i][0] for i in chosen], np.int32)
         lengths = np.array([len(self._work[i][1]) for i in chosen], np.int32)
         keys = None if self._keys is None else self._keys[chosen]
-        return jax.device_put((index, tokens, lengths, keys), _over_data(self._devices))
+        return mesh.put((index, tokens, lengths, keys), _over_data(self._devices))
 
 
 def compilations() -> int:
@@ -221,17 +221,10 @@ def _flat(arguments: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
 
 
 def _over_data(devices: Mesh | None) -> NamedSharding | None:
-    return None if devices is None else NamedSharding(devices, PartitionSpec("data"))
+    return None if devices is None else mesh.over_data(devices)
 
 
 def _spread(static: _Static, arrays: Any) -> Any:
     """Slots lie over the `data` axis, whatever the compiler would prefer: one program's answer fits the next one."""
     sharding = _over_data(static.devices)
     return arrays if sharding is None else jax.lax.with_sharding_constraint(arrays, sharding)
-
-
-def _on_host(array: jax.Array) -> np.ndarray:
-    """All of an array, of which other processes may hold a part."""
-    if array.is_fully_addressable:
-        return np.asarray(array)
-    return multihost_utils.process_allgather(array, tiled=True)

@@ -47,6 +47,15 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     _write_bytes(Path(path), _dumps(value, indent=2) + b"\n")
 
 
+def create_json(path: str | os.PathLike, value: Any) -> bool:
+    """Writes a JSON file unless there is one; returns whether it did. Of several writers at once one does.
+
+    Raises:
+      InputError: the disk refused it.
+    """
+    return _write_bytes(Path(path), _dumps(value, indent=2) + b"\n", replace=False)
+
+
 def write_rows(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]]) -> None:
     """Replaces a JSON Lines file as a whole; for the rare case that rows must go, since `append_rows` only adds.
 
@@ -231,7 +240,8 @@ def _append(descriptor: int, path: Path, data: bytes) -> None:
         raise _disk_error(path, len(data), error) from error
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
+def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
+    """The file appears whole or not at all; an older one is replaced or, if that is not wanted, stays (False)."""
     # The temporary file lies in the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -239,8 +249,17 @@ def _write_bytes(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            try:
+                os.link(temporary, path)  # unlike a rename it fails where there is a file
+            except FileExistsError:
+                return False
+            finally:
+                temporary.unlink()
         _sync_folder(path.parent)
+        return True
     except FileNotFoundError:  # the folder does not exist: a defect of the caller, not of the disk
         raise
     except OSError as error:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from ipt_jax import mesh
 from ipt_jax.batching import Batch
 from ipt_jax.losses import member_losses, members_at_once
 from ipt_jax.models.decoder import FrozenDecoder
@@ -172,7 +173,7 @@ class Trainer:
     def dev_loss(self, params: Any, lm_params: Any, batches: list[Batch]) -> np.ndarray:
         """Mean loss per target token over all batches: f32[K]."""
         totals = [self.losses(params, lm_params, batch) for batch in batches]
-        return np.asarray(sum(t for t, _ in totals) / sum(c for _, c in totals))
+        return mesh.on_host(sum(t for t, _ in totals) / sum(c for _, c in totals))
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
     def keep_best(self, state: TrainState, dev_losses: jax.Array) -> TrainState:

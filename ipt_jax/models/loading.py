@@ -119,11 +119,11 @@ def _load(source: str, dtype: str, revision: str, attention: str, mesh: Mesh | N
     return lm
 
 
-def resolve_dtype(dtype: str) -> str:
-    """What `auto` means on this machine; anything else is itself."""
+def resolve_dtype(dtype: str, platform: str = "") -> str:
+    """What `auto` means on `platform`, by default that of this machine; anything else is itself."""
     if dtype != "auto":
         return dtype
-    return "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return "float32" if (platform or jax.default_backend()) == "cpu" else "bfloat16"
 
 
 def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh | None, weights: bool) -> FrozenLM:

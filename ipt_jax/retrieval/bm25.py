@@ -15,6 +15,7 @@ import numpy as np
 import scipy.sparse
 from tqdm import tqdm
 
+from ipt_jax import processes
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
 from ipt_jax.retrieval.top_k import round_up, top_k
@@ -88,10 +89,10 @@ def _search(
         similarities[block], places[block] = values[:count], found[:count]
         return count
 
-    threads = len(os.sched_getaffinity(0))
+    threads, quiet = len(os.sched_getaffinity(0)), not processes.is_first()
     with (
         ThreadPoolExecutor(threads) as executor,
-        tqdm(total=len(asked), desc=f"BM25 over {size:,} inputs", unit="input") as progress,
+        tqdm(total=len(asked), desc=f"BM25 over {size:,} inputs", unit="input", disable=quiet) as progress,
     ):
         for count in executor.map(fill, range(0, len(asked), rows)):
             progress.update(count)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ipt_jax import processes
 from ipt_jax.retrieval.pool import Neighbours, Pool
 
 
@@ -26,8 +27,11 @@ def digest(*groups: Iterable[str]) -> str:
 
 
 def kept(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays in the `.npz` at `path`, or those of `compute`, which are written there whole or not at all."""
-    if path.is_file():
+    """The arrays in the `.npz` at `path`, or those of `compute`, which are written there whole or not at all.
+
+    Of several processes each has its own folder. They compute together, so all do it where one lacks the file.
+    """
+    if processes.everywhere(path.is_file()):
         with np.load(path, allow_pickle=False) as stored:
             return dict(stored)
     arrays = compute()
@@ -43,11 +47,14 @@ def kept_neighbours(
 ) -> Neighbours:
     """What `find` returns, from disk where a search of the same settings, ids and inputs was finished before.
 
+    Several processes all take what the first one has: rounding may order near neighbours otherwise on another host.
+
     Args:
       folder: holds the files.
       settings: everything else that can change the neighbours, as texts.
       find: a search that has similarities.
     """
     path = folder / f"{digest(settings, queries.ids, queries.inputs, pool.ids, pool.inputs)}.npz"
-    stored = kept(path, lambda: dataclasses.asdict(find()))
+    own = kept(path, lambda: dataclasses.asdict(find()))
+    stored = processes.arrays_from_first(lambda: own, own)
     return Neighbours(stored["indices"], stored["similarities"], int(stored["duplicates_excluded"]))

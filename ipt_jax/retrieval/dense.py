@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from ipt_jax import processes
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
 from ipt_jax.retrieval.top_k import round_up, top_k
@@ -51,7 +52,8 @@ def _search(
     rows = min(_QUERIES_PER_BLOCK, len(asked))
     similarities = np.empty((len(asked), wanted), np.float32)
     places = np.empty((len(asked), wanted), np.int64)
-    with tqdm(total=len(asked), desc=f"comparing with {size:,} inputs", unit="input") as progress:
+    quiet = not processes.is_first()
+    with tqdm(total=len(asked), desc=f"comparing with {size:,} inputs", unit="input", disable=quiet) as progress:
         for start in range(0, len(asked), rows):
             block = slice(start, start + rows)
             unit = _unit(query_vectors[block], rows)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from ipt_jax import mesh, processes
 from ipt_jax.batching import bucket
 from ipt_jax.errors import InputError
 from ipt_jax.models.decoder import FrozenDecoder
@@ -55,7 +56,8 @@ class MeanHiddenStates:
         return _embed_in_parts(texts, self.key, self.cache_dir, self._compute)
 
     def _compute(self, texts: Sequence[str], advance: Callable[[int], Any]) -> np.ndarray:
-        positions = self.decoder.config.max_positions
+        positions, spread = self.decoder.config.max_positions, mesh.rows_beside(self.params)
+        share = 1 if spread is None else spread.mesh.shape["data"]
         bos = [] if self.tokenizer.bos_id is None else [self.tokenizer.bos_id]
         tokens = [bos + (self.tokenizer.encode(text) or [0]) for text in texts]
         too_long = sum(len(ids) > positions for ids in tokens)
@@ -66,13 +68,14 @@ class MeanHiddenStates:
         order = sorted(range(len(texts)), key=lambda i: len(tokens[i]))
         while order:
             width = min(bucket(len(tokens[order[-1]]), smallest=16), positions)
-            rows = max(1, _TOKENS_PER_BATCH // width)
+            rows = max(1, _TOKENS_PER_BATCH // width) * share
             batch, order = order[-rows:], order[:-rows]  # the longest first: the slowest shape shows in the ETA
             ids, lengths = np.zeros((rows, width), np.int32), np.full(rows, len(bos) + 1, np.int32)
             for row, i in enumerate(batch):
                 ids[row, : len(tokens[i])], lengths[row] = tokens[i], len(tokens[i])
+            ids, lengths = mesh.put((ids, lengths), spread)
             means = mean_hidden(self.decoder, self.params, ids, lengths, skip=len(bos))
-            vectors[batch] = np.asarray(means)[: len(batch)]
+            vectors[batch] = mesh.on_host(means)[: len(batch)]
             advance(len(batch))
         return vectors
 
@@ -164,7 +167,8 @@ def _embed_in_parts(
     paths = [Path(cache_dir) / f"{digest([key], part)}.npz" for part in parts]
     vectors = []
     missing = [part for part, path in zip(parts, paths, strict=True) if not path.is_file()]
-    with tqdm(total=sum(map(len, missing)), desc="embedding inputs", unit="text", disable=not missing) as progress:
+    quiet = not missing or not processes.is_first()
+    with tqdm(total=sum(map(len, missing)), desc="embedding inputs", unit="text", disable=quiet) as progress:
         for part, path in zip(parts, paths, strict=True):
             arrays = kept(path, lambda part=part: {"vectors": compute(part, progress.update)})
             vectors.append(arrays["vectors"])

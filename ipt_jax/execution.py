@@ -1,0 +1,216 @@
+"""Carries out populations: loads the model, trains what lacks its prompt, decodes, writes the results."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+
+from ipt_jax import evaluation, jobs, memory, mesh, outcome, processes, retrieval, slots
+from ipt_jax.accelerators import describe_devices
+from ipt_jax.checkpoints import load_prompt
+from ipt_jax.initialisation import initial_rows, loaded_rows
+from ipt_jax.models import loading
+from ipt_jax.population import Member, arrange, describe_training, together, train_population
+from ipt_jax.preparation import Preparer, rows_of
+from ipt_jax.results import RunFolder
+from ipt_jax.runs import Run
+from ipt_jax.search import Search
+from ipt_jax.storage import write_json
+from ipt_jax.tasks import base, get_task
+from ipt_jax.training import Trainer
+
+_log = logging.getLogger(__name__)
+
+
+class Execution:
+    """Carries out groups of runs in one program, with one language model in memory at a time.
+
+    Of several processes all call the same methods in the same order: they load, prepare, train and decode together,
+    each on its own devices, and the first one reads and writes the run folders.
+    """
+
+    def __init__(self, execution: ml_collections.ConfigDict, workdir: Path):
+        self.settings, self.workdir = execution, workdir
+        self.cache_dir = cache_dir(execution.cache_dir)
+        enable_compilation_cache(self.cache_dir)
+        self.devices = mesh.make_mesh(execution.model_devices)
+        mesh.connect(self.devices)
+        mesh.check_divisible(self.devices, execution.decode_batch_size, "config.execution.decode_batch_size")
+        self._lm = functools.lru_cache(maxsize=1)(self._load)
+        self._preparer = functools.lru_cache(maxsize=1)(self._prepare)
+
+    def preparer(self, settings: ml_collections.FrozenConfigDict) -> Preparer:
+        """The one for a run's task and language model, whichever split it evaluates."""
+        task = settings.task.to_dict()
+        del task["split"]
+        return self._preparer(settings.model, ml_collections.FrozenConfigDict(task))
+
+    def run_group(self, group: Sequence[Run], title: str) -> list[str]:
+        """Trains, evaluates and finishes the unfinished runs of a group; returns a message for each that failed."""
+        compiled = compilations()
+        preparer = self.preparer(group[0].settings)
+        trained = [run for run in group if run.steps]
+        failed = self._train(preparer, trained, title) if trained else {}
+        pending = jobs.unfinished([run for run in group if run.id not in failed], self.workdir)
+        if pending:
+            self._evaluate(preparer, pending, title, compiled)
+        return [
+            f"run {id}: the loss stopped being finite at step {step}; its last good state is kept under "
+            f"{self.workdir / 'populations'}. Lower config.training.learning_rate."
+            for id, step in failed.items()
+        ]
+
+    def _evaluate(self, preparer: Preparer, runs: Sequence[Run], title: str, compiled: int) -> None:
+        """Decodes the runs together and finishes them; `compiled` programs were there before the group began."""
+        settings, started = runs[0].settings, time.monotonic()
+        folders = [self._folder(run) for run in runs]
+        processes.from_first(lambda: _describe(runs, folders))
+        members, prompts = [], []
+        for run, folder in zip(runs, folders, strict=True):
+            split = rows_of(preparer, run, run.settings.task.split, with_target=False)
+            members.append(evaluation.Member(split, folder.predictions))
+            if run.steps:
+                prompts.append(processes.arrays_from_first(lambda folder=folder: load_prompt(folder.path)))
+            else:
+                prompts.append(start_of(preparer, run, self.workdir))
+        prepared = time.monotonic()
+        evaluation.predict(
+            preparer.lm,
+            preparer.task,
+            mesh.put(np.stack(prompts), mesh.replicated(self.devices)),
+            members,
+            Search(**settings.decoding.to_dict()),
+            batch_size=self.settings.decode_batch_size,
+            devices=self.devices,
+            title=f"{title}: decode",
+        )
+        # Each run's share, so that the runs of an experiment add up to what it took.
+        seconds = {
+            "prepare": (prepared - started) / len(runs),
+            "evaluate": (time.monotonic() - prepared) / len(runs),
+        }
+        for run, folder, member in zip(runs, folders, members, strict=True):
+            measured = {"seconds": seconds, "compilations": compilations() - compiled}
+            self._finish(preparer, run, folder, member, measured)
+
+    def _finish(
+        self, preparer: Preparer, run: Run, folder: RunFolder, member: evaluation.Member, measured: dict[str, Any]
+    ) -> None:
+        """Writes what the run came to. All that may need the devices, or other processes, comes before the writing."""
+        training, train_flop = None, 0.0
+        if run.steps:
+            examples = len(preparer.split("train", run.settings.limit.train))
+            training, train = describe_training(preparer.lm, run, folder, examples, self.settings.warn_after)
+            measured = {**measured, "seconds": {"train": train, **measured["seconds"]}}
+            train_flop = outcome.training_flop(preparer, run)
+        processes.from_first(
+            lambda: folder.finish(outcome.result(preparer, run, member, training, train_flop, measured))
+        )
+
+    def _load(self, model: ml_collections.FrozenConfigDict) -> loading.FrozenLM:
+        _log.info("loading %s", model.source)
+        lm = processes.on_all(
+            lambda: loading.load(
+                model.source,
+                dtype=model.dtype,
+                revision=model.revision,
+                attention=model.attention,
+                mesh=self.devices,
+            )
+        )
+        processes.check_same(f"weights of {model.source}", lm.fingerprint)
+        commit = f" at commit {lm.revision}" if lm.revision else ""
+        _log.info("loaded %s%s: %s on %s", lm.name, commit, lm.dtype, describe_devices())
+        return lm
+
+    def _prepare(self, model: ml_collections.FrozenConfigDict, task: ml_collections.FrozenConfigDict) -> Preparer:
+        return Preparer(self._lm(model), task_of(task), self.cache_dir)
+
+    def _train(self, preparer: Preparer, group: Sequence[Run], title: str) -> dict[str, int]:
+        if not self._together(group, len(group)):
+            return {}
+        processes.from_first(lambda: _describe(group, [self._folder(run) for run in group]))
+        members = {run.id: self._member(preparer, run) for run in group}
+        arrangement = arrange(
+            preparer.lm,
+            list(members.values()),
+            self.devices,
+            axis=self.settings.population_axis,
+            rematerialisation=self.settings.rematerialisation,
+            budget=processes.least(memory.device_budget(self.settings.memory_gb)),
+        )
+        failed: dict[str, int] = {}
+        while runs := self._together([run for run in group if run.id not in failed], arrangement.size):
+            failed |= train_population(
+                preparer.lm,
+                [members[run.id] for run in runs],
+                self.devices,
+                workdir=self.workdir,
+                checkpoint_every=self.settings.checkpoint_every,
+                log_every=self.settings.log_every,
+                warn_after=self.settings.warn_after,
+                arrangement=arrangement,
+                title=f"{title}: train {len(runs)} prompt{'s' * (len(runs) > 1)}",
+            )
+        return failed
+
+    def _together(self, group: Sequence[Run], size: int) -> list[Run]:
+        """Which runs are to be trained together now, as the first process sees it."""
+        chosen = processes.from_first(lambda: [run.id for run in together(self.workdir, group, size)])
+        return [run for run in group if run.id in chosen]
+
+    def _member(self, preparer: Preparer, run: Run) -> Member:
+        train = rows_of(preparer, run, "train", with_target=True)
+        dev = rows_of(preparer, run, "dev", with_target=True)
+        start = start_of(preparer, run, self.workdir)
+        return Member(run, self._folder(run), train.rows, dev.rows[: run.settings.training.dev_examples], start)
+
+    def _folder(self, run: Run) -> RunFolder:
+        return RunFolder(self.workdir, run.id)
+
+
+def task_of(settings: ml_collections.FrozenConfigDict) -> base.Task:
+    return get_task(settings.name, settings.data_dir, **settings.options.to_dict())
+
+
+def start_of(preparer: Preparer, run: Run, workdir: Path) -> np.ndarray:
+    """f32[P, E], the rows that the run's prompt starts from: its own, or those that another run has trained."""
+    if run.source is not None:
+        return loaded_rows(
+            preparer.lm, RunFolder(workdir, run.source.id).checkpoints, run.settings.layout.prompt_tokens
+        )
+    limit = run.settings.limit.get("train", 0)
+    return initial_rows(preparer.lm, run.settings, lambda: preparer.split("train", limit))
+
+
+def _describe(runs: Sequence[Run], folders: Sequence[RunFolder]) -> None:
+    for run, folder in zip(runs, folders, strict=True):
+        if not folder.run_json.exists():
+            folder.path.mkdir(parents=True, exist_ok=True)
+            write_json(folder.run_json, {"name": run.name, "method": run.method, **run.identity()})
+
+
+def cache_dir(configured: str) -> Path:
+    """Where vectors, tables and compiled programs are kept between experiments; each host has its own."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(configured) if configured else Path(home) / "ipt_jax"
+
+
+def enable_compilation_cache(folder: Path) -> None:
+    jax.config.update("jax_compilation_cache_dir", str(folder / "xla"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def compilations() -> int:
+    """Programs compiled (or read from the cache of compiled ones) so far for the functions that matter."""
+    functions = (Trainer.step, Trainer.losses, retrieval.mean_hidden)
+    return sum(function._cache_size() for function in functions) + slots.compilations()
