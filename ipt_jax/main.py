@@ -14,16 +14,19 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "The experiment's folder; by default runs/NAME.", flag_values=_FLAGS)
 _PLAN = flags.DEFINE_bool("plan", False, "Print what would be run and what it costs, and stop.", flag_values=_FLAGS)
+_SLICES = flags.DEFINE_string(
+    "slices", "", "With --plan: devices together, such as '8 x NVIDIA H200 SXM, 64 x TPU v5e chip'.", flag_values=_FLAGS
+)
 
 
 def main(argv: list[str]) -> None:
     log.show_progress()
-    from ipt_jax import experiment, plan  # after the flags, so that --help answers at once
+    from ipt_jax import experiment, plan, slices  # after the flags, so that --help answers at once
 
     config = _config()
     workdir = _WORKDIR.value or f"runs/{config.name}"
     if _PLAN.value:
-        print(plan.describe(config, workdir))
+        print(plan.describe(config, workdir, _SLICES.value or slices.DEFAULT))
     else:
         experiment.run(config, workdir)
 

@@ -86,6 +86,7 @@ def arrange(
         weights=memory.bytes_on_device(lm.params),
         itemsize=np.dtype(lm.dtype).itemsize,
         share=1 if axis == "members" else groups,
+        parts=devices.shape["model"],
     )
 
     policy = rematerialisation

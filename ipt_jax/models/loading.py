@@ -143,7 +143,7 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
     config = family.config_from_hf(HfConfig(hf, str(path)))
     tokenizer = tokenizers.from_gguf(file.fields, str(path))  # before the weights: it is quick and may fail
     check_head_width(attention, config.head_dim)
-    decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
+    decoder, shapes = FrozenDecoder.abstract(config, dtype, attention, _parts(mesh))
     params = shapes
     if weights:
         params = fill(decoder, shapes, family.gguf_weights(config), [], file, _layouts(config, shapes, mesh))
@@ -169,7 +169,7 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
     hf.check_all_understood()
     tokenizer = tokenizers.from_folder(path)
     check_head_width(attention, config.head_dim)
-    decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
+    decoder, shapes = FrozenDecoder.abstract(config, dtype, attention, _parts(mesh))
     params, fingerprint = shapes, ""
     if weights:
         files = WeightsFolder(path, family.HF_PREFIX)
@@ -184,6 +184,10 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
         dtype=dtype.name,
         revision=commit_of(path),
     )
+
+
+def _parts(mesh: Mesh | None) -> int:
+    return 1 if mesh is None else mesh.shape["model"]
 
 
 def _layouts(config: DecoderConfig, shapes: Any, mesh: Mesh | None) -> dict[str, NamedSharding] | None:

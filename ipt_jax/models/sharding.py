@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+import dataclasses
+from typing import Any
+
+import jax
+from flax import nnx
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from ipt_jax.models.config import DecoderConfig
 
 
-def sharding(config: DecoderConfig, mesh: Mesh, place: str, shape: tuple[int, ...]) -> NamedSharding:
+def sharding(config: DecoderConfig, mesh: Mesh | AbstractMesh, place: str, shape: tuple[int, ...]) -> NamedSharding:
     """How the parameter at `place` is laid out; whatever has no rule, or does not divide evenly, is on every device.
 
     The layout is Megatron's (arXiv 1909.08053): query, key, value, gate and up are cut by output, out and down by
@@ -36,3 +41,41 @@ def sharding(config: DecoderConfig, mesh: Mesh, place: str, shape: tuple[int, ..
         if divisible:
             axes[divisible[0]] = "model"
     return NamedSharding(mesh, PartitionSpec(*axes))
+
+
+def laid_out(config: DecoderConfig, shapes: Any, mesh: Mesh | AbstractMesh) -> Any:
+    """The shapes of a decoder's parameters, each with its layout: programs are compiled for them without a weight."""
+    flat = []
+    for path, leaf in nnx.to_flat_state(shapes):
+        layout = sharding(config, mesh, ".".join(map(str, path)), leaf.shape)
+        flat.append((path, leaf.replace(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=layout))))
+    return nnx.from_flat_state(flat)
+
+
+def part_of(config: DecoderConfig, parts: int) -> DecoderConfig:
+    """What one of `parts` devices computes of the decoder, as a decoder of fewer heads, inner numbers and words.
+
+    Where something does not divide, every device has all of it, as in `sharding`. A vocabulary that does not divide
+    is counted whole: its table is cut by width, but each device ends with the logits of all words.
+    """
+
+    def cut(size: int) -> int:
+        return size if size % parts else size // parts
+
+    return dataclasses.replace(
+        config,
+        num_heads=cut(config.num_heads),
+        num_kv_heads=cut(config.num_kv_heads),
+        mlp_dim=cut(config.mlp_dim),
+        vocab_size=cut(config.vocab_size),
+    )
+
+
+def cache_spec(config: DecoderConfig, mesh: Mesh | AbstractMesh, groups: int) -> PartitionSpec:
+    """How keys and values [B, X, …] of a cache lie: rows over `data`, heads over `model` as the layers make them.
+
+    Args:
+      groups: X. Where it counts beams besides, as what beams generated does, every device has all of them.
+    """
+    cut = groups == config.num_kv_heads and groups % mesh.shape["model"] == 0
+    return PartitionSpec("data", "model") if cut and mesh.shape["model"] > 1 else PartitionSpec("data")

@@ -1,0 +1,141 @@
+"""What devices send one another in a training step, a prefill and a decode step, from the layout of the model alone.
+
+`tests/test_compiled.py` holds these counts and bytes against the collectives of the compiled programs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from ipt_jax.models.config import DecoderConfig
+
+ALL_REDUCE, ALL_GATHER = "all-reduce", "all-gather"
+_FLOAT32 = 4
+
+
+class Collective(NamedTuple):
+    """An exchange between all devices along an axis of the mesh.
+
+    Attributes:
+      kind: as XLA names it.
+      axis: `data` or `model`.
+      bytes: of the array that each device ends up with.
+      count: how often it takes place.
+    """
+
+    kind: str
+    axis: str
+    bytes: float
+    count: float = 1.0
+
+    def sent(self, devices: int) -> float:
+        """Bytes that each of so many devices sends in a ring, all `count` of them.
+
+        An all-reduce goes round twice: parts are summed up, and the sums are handed on.
+        """
+        rounds = 2 if self.kind == ALL_REDUCE else 1
+        return self.count * self.bytes * rounds * (devices - 1) / devices
+
+
+class Rows(NamedTuple):
+    """What one group of devices runs at once.
+
+    Attributes:
+      tokens: of all its rows, without prompt rows.
+      positions: the same with them.
+      outputs: positions that reach the output projection.
+    """
+
+    tokens: float
+    positions: float
+    outputs: float
+
+
+def training_step(
+    config: DecoderConfig,
+    data: int,
+    model: int,
+    rows: Rows,
+    *,
+    itemsize: int,
+    gradient_bytes: float,
+    recomputed: bool = False,
+) -> list[Collective]:
+    """Of a step's loss and gradient. The sums of a few numbers (losses, counts) over `data` are left out.
+
+    Args:
+      rows: of one of the `data` groups.
+      itemsize: bytes of a number in the model's activations.
+      gradient_bytes: of the rows of the prompts whose gradient is summed over `data`.
+      recomputed: whether the backward pass runs each layer again, see `models.rematerialisation`.
+    """
+    found = [Collective(ALL_REDUCE, "data", gradient_bytes)] if data > 1 else []
+    width, last = config.hidden_dim * itemsize, rows.outputs * config.hidden_dim * itemsize
+    attention, mlp = _cut(config.num_heads, model), _cut(config.mlp_dim, model)
+    forward, layers = _embedding(config, model, rows.tokens, itemsize), config.num_layers - 1
+    # A sum where a block's part ends, forward, and where it begins, backward. What is computed again is so up to the
+    # feed-forward network's inner numbers: the sum after them is not needed for any gradient.
+    forward += [Collective(ALL_REDUCE, "model", rows.positions * width, layers * (2 + recomputed))] * attention
+    forward += [Collective(ALL_REDUCE, "model", rows.positions * width, layers * 2)] * mlp
+    # In the last layer only keys and values are of all positions.
+    forward += [Collective(ALL_REDUCE, "model", last, 2)] * attention + [Collective(ALL_REDUCE, "model", last, 2)] * mlp
+    forward += [Collective(ALL_REDUCE, "model", rows.positions * width)] * _cut(config.num_kv_heads, model)
+    if _cut(config.vocab_size, model):
+        # Of each target row: the largest logit, the sum of the softmax, the target's own row of the table, the gradient.
+        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * _FLOAT32, 2))
+        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * itemsize))
+        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * _FLOAT32))
+    elif _cut(config.embed_dim, model):
+        # A table that is cut by width gives a part of every logit, and a part of every gradient.
+        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * config.vocab_size * _FLOAT32))
+        forward.append(Collective(ALL_GATHER, "model", rows.outputs * config.embed_dim * _FLOAT32))
+    return _merged([*found, *forward])
+
+
+def inference(config: DecoderConfig, model: int, rows: Rows, *, itemsize: int) -> list[Collective]:
+    """Of a prefill, or of a decode step, where every row has one position that goes through all layers.
+
+    Args:
+      rows: of one group of devices. Only its `outputs` go on from the last layer's keys and values.
+    """
+    width, layers = config.hidden_dim * itemsize, config.num_layers - 1
+    attention, mlp = _cut(config.num_heads, model), _cut(config.mlp_dim, model)
+    found = _embedding(config, model, rows.tokens, itemsize)
+    found += [Collective(ALL_REDUCE, "model", rows.positions * width, layers * (attention + mlp))]
+    found += [Collective(ALL_REDUCE, "model", rows.outputs * width, attention + mlp)]
+    if _cut(config.vocab_size, model):
+        # The best of each device's words and its place are gathered; largest logit and sum of the softmax are reduced,
+        # and the logit of the chosen word.
+        found.append(Collective(ALL_GATHER, "model", rows.outputs * model * _FLOAT32, 2))
+        found.append(Collective(ALL_REDUCE, "model", rows.outputs * _FLOAT32, 3))
+    elif _cut(config.embed_dim, model):
+        found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.vocab_size * _FLOAT32))
+    return _merged(found)
+
+
+def total(collectives: Iterable[Collective], data: int, model: int) -> tuple[float, float]:
+    """Bytes that a device sends in all of them, and how many there are."""
+    sizes, all_of = {"data": data, "model": model}, list(collectives)
+    return sum(each.sent(sizes[each.axis]) for each in all_of), sum(each.count for each in all_of)
+
+
+def _cut(size: int, parts: int) -> int:
+    """1 where the layout cuts something of this size, else 0."""
+    return int(parts > 1 and size % parts == 0)
+
+
+def _embedding(config: DecoderConfig, model: int, tokens: float, itemsize: int) -> list[Collective]:
+    """Each device has the rows of some words and zeros for the others; or, cut by width, a part of every row."""
+    kind = ALL_REDUCE if _cut(config.vocab_size, model) else ALL_GATHER
+    cut = _cut(config.vocab_size, model) or _cut(config.embed_dim, model)
+    return [Collective(kind, "model", tokens * config.embed_dim * itemsize)] * cut
+
+
+def _merged(collectives: Iterable[Collective]) -> list[Collective]:
+    """Those that are alike as one, with their counts added."""
+    counts: dict[tuple[str, str, float], float] = {}
+    for kind, axis, size, count in collectives:
+        if count and size:
+            counts[kind, axis, size] = counts.get((kind, axis, size), 0.0) + count
+    return [Collective(*key, count) for key, count in counts.items()]
