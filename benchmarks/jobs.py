@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,13 +41,3 @@ def finish(jobs: Sequence[Job], groups: int) -> float:
         now, name = heapq.heappop(running)
         ends[name] = now
     return now
-
-
-def lower_bound(jobs: Sequence[Job], groups: int) -> float:
-    """No schedule is shorter: neither than all work shared out evenly, nor than the longest chain of jobs."""
-    by_name: Mapping[str, Job] = {job.name: job for job in jobs}
-
-    def chain(job: Job) -> float:
-        return job.seconds + max((chain(by_name[name]) for name in job.after), default=0.0)
-
-    return max(sum(job.seconds for job in jobs) / groups, *map(chain, jobs))

@@ -21,7 +21,7 @@ from benchmarks import jobs, shapes
 from benchmarks.side_by_side import table
 from configs import common
 from configs.paper import base
-from ipt_jax import forecast as forecasts_of
+from ipt_jax import forecast as forecasting
 from ipt_jax import plan, slice_plan
 from ipt_jax.devices import Device
 from ipt_jax.experiment import resolve
@@ -48,9 +48,8 @@ def main() -> None:
     parser.add_argument("--price", action="append", default=[], help="'DEVICE=dollars per hour', over the default")
     parser.add_argument("--into", type=Path, help="a file whose block of this part is replaced")
     flags = parser.parse_args()
-    forecasts_of.SAMPLE = flags.sample
     prices = PRICES | {name: float(price) for name, price in (each.rsplit("=", 1) for each in flags.price)}
-    text = models(flags.slices) if flags.part == "models" else study(flags, prices)
+    text = models(flags.slices, flags.sample) if flags.part == "models" else study(flags, prices)
     if flags.into:
         flags.into.write_text(replaced(flags.into.read_text(encoding="utf-8"), flags.part, text), encoding="utf-8")
     else:
@@ -67,17 +66,17 @@ def replaced(document: str, name: str, text: str) -> str:
     return f"{before}{begin}\n{text}\n\n{end}{last}"
 
 
-def planned(runs: Sequence[Run], config: Any) -> list[tuple[Sequence[Run], Forecast]]:
+def planned(runs: Sequence[Run], config: Any, sample: int) -> list[tuple[Sequence[Run], Forecast]]:
     """The populations and what each takes, of language models that are shapes."""
     preparer_of = plan.preparers(config, lambda model: shapes.outline(model.source))
     with tempfile.TemporaryDirectory() as empty:  # a work folder in which nothing is done yet
         return [
-            (group, forecasts_of.forecast(preparer_of(group[0].settings), group, Path(empty)))
+            (group, forecasting.forecast(preparer_of(group[0].settings), group, Path(empty), sample))
             for group in populations(runs)
         ]
 
 
-def models(slices: str) -> str:
+def models(slices: str, sample: int) -> str:
     """A table for each of the large models: bytes, arithmetic, exchanges and hours."""
     blocks = []
     for name in shapes.LLAMA_2:
@@ -85,7 +84,7 @@ def models(slices: str) -> str:
         config.tasks, config.model.source, config.model.dtype = "", name, "bfloat16"
         config.models, config.data_dir = "", ""
         config.runs = common.paper_methods(base.PROMPT_TOKENS, base.SEEDS)
-        found = [forecast for _, forecast in planned(resolve(config), config)]
+        found = [forecast for _, forecast in planned(resolve(config), config, sample)]
         content = slice_plan.table(found, parse(slices))
         heading = f"{name}, {parameters(found[0].lm) / 1e9:.2f} billion parameters:"
         blocks.append(f"{heading}\n\n{table(content.header, content.rows)}")
@@ -94,7 +93,7 @@ def models(slices: str) -> str:
 
 def study(flags: Any, prices: dict[str, float]) -> str:
     """What there is to do, and hours and dollars of it: devices as one mesh, or each population on its own group."""
-    found = planned(*_study_runs(flags.tasks, flags.data_dir))
+    found = planned(*_study_runs(flags.tasks, flags.data_dir), flags.sample)
     sets = parse(flags.slices)
     devices = dict.fromkeys(device for _, device in sets)
     return "\n\n".join(

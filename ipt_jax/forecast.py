@@ -222,13 +222,16 @@ class Forecast:
         return [self.settings.layout.prompt_tokens + len(row.tokens) for row in self.rows]
 
 
-def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path) -> Forecast:
+def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int = SAMPLE) -> Forecast:
     """What is left to do for the unfinished runs of a population, whose prompts may be there already.
 
     Demonstrations are drawn at random: near enough to retrieved ones in length, and free of the cost of retrieving.
+
+    Args:
+      sample: examples of a split that are laid out.
     """
     untrained = [run for run in runs if run.steps and not RunFolder(workdir, run.id).prompt.exists()]
-    settings, sampled, lm = runs[0].settings, _sampled(runs[0]), preparer.lm
+    settings, sampled, lm = runs[0].settings, _sampled(runs[0], sample), preparer.lm
     config, prompt_rows, decoding = lm.decoder.config, settings.layout.prompt_tokens, settings.decoding
     split = rows_of(preparer, sampled, settings.task.split, with_target=False)
     train_rows: Sequence[Row] = []
@@ -272,12 +275,12 @@ def embedding_flop(preparer: Preparer, split: str, limit: int) -> float:
     return float(len(inputs) * tokens * arithmetic.block_flop(preparer.lm.decoder.config))
 
 
-def _sampled(run: Run) -> Run:
+def _sampled(run: Run, sample: int) -> Run:
     """The run on fewer examples, with random demonstrations."""
     settings = run.settings.to_dict()
     if settings["layout"]["retriever"] is not None:
         settings["layout"]["retriever"] = "random"
-    size = max(SAMPLE, settings["training"]["dev_examples"] if settings["training"] else 0)
+    size = max(sample, settings["training"]["dev_examples"] if settings["training"] else 0)
     settings["limit"] = {split: min(limit or size, size) for split, limit in settings["limit"].items()}
     return dataclasses.replace(run, settings=ml_collections.FrozenConfigDict(settings))
 
