@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--prompt_rows", type=int, default=25)
     parser.add_argument("--decode_layers", type=int, default=4)
     parser.add_argument("--programs", default="training,prefill,decode")
+    parser.add_argument("--axis", default="rows", help="which stands first where rows of several prompts run as one batch")
     parser.add_argument("--rematerialisation", default="dots")
     parser.add_argument("--json", action="store_true")
     flags = parser.parse_args()
@@ -110,7 +111,9 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     prompts, prompt_params = SoftPrompts.create(
         start, reparameterisation="none", hidden=1, member_seeds=list(range(flags.members))
     )
-    trainer = Trainer(decoder, prompts, 10, 1, 0.0, 1.0, rematerialisation=flags.rematerialisation)
+    trainer = Trainer(
+        decoder, prompts, 10, 1, 0.0, 1.0, rematerialisation=flags.rematerialisation, axis=flags.axis
+    )
     state = jax.tree.map(
         lambda leaf: _shape(mesh, (), *leaf.shape, dtype=leaf.dtype), jax.eval_shape(trainer.init, prompt_params)
     )

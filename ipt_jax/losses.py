@@ -20,7 +20,12 @@ CPU_POSITIONS = 2048
 
 
 def member_losses(
-    decoder: FrozenDecoder, lm_params: Any, prompts: jax.Array, batch: Batch, rematerialisation: str = "dots"
+    decoder: FrozenDecoder,
+    lm_params: Any,
+    prompts: jax.Array,
+    batch: Batch,
+    rematerialisation: str = "dots",
+    axis: str = "members",
 ) -> tuple[jax.Array, jax.Array]:
     """Summed negative log-likelihood and number of target tokens, each f32[K].
 
@@ -30,21 +35,34 @@ def member_losses(
       prompts: f32[K, P, E].
       batch: arrays with leading axes [K, B].
       rematerialisation: see `models.rematerialisation`.
+      axis: what several devices share out, `members` or `rows`. It stands first where the two become one axis: a
+        compiler that finds it second gathers all rows on every device, and each computes everything.
     """
-    members, rows, length = batch.tokens.shape
-    prompt_rows = prompts.shape[1]
-    embeddings = decoder.embed(lm_params, batch.tokens.reshape(members * rows, length))
-    per_row = jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:]))
-    per_row = per_row.reshape(members * rows, *prompts.shape[1:])
-    places = batch.target_positions.reshape(members * rows, -1) + prompt_rows
+    members, rows = batch.tokens.shape[:2]
+    prompt_rows, rows_first = prompts.shape[1], axis == "rows"
+
+    def merged(array: jax.Array) -> jax.Array:
+        array = array.swapaxes(0, 1) if rows_first else array
+        return array.reshape(members * rows, *array.shape[2:])
+
+    def apart(array: jax.Array) -> jax.Array:
+        if rows_first:
+            return array.reshape(rows, members, -1).swapaxes(0, 1)
+        return array.reshape(members, rows, -1)
+
+    embeddings = decoder.embed(lm_params, merged(batch.tokens))
+    per_row = merged(jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:])))
+    places = merged(batch.target_positions) + prompt_rows
     hidden = decoder.hidden_at(lm_params, prepend(per_row, embeddings), places, rematerialisation)
-    losses = token_losses(
-        decoder.normalise(lm_params, hidden),
-        decoder.output_table(lm_params),
-        batch.targets.reshape(members * rows, -1),
-        decoder.config.logit_softcap,
-        parts=decoder.parts,
-    ).reshape(batch.targets.shape)
+    losses = apart(
+        token_losses(
+            decoder.normalise(lm_params, hidden),
+            decoder.output_table(lm_params),
+            merged(batch.targets),
+            decoder.config.logit_softcap,
+            parts=decoder.parts,
+        )
+    )
     return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
 
 
@@ -97,7 +115,8 @@ def token_losses(
         block out of all words would have to be gathered from the devices first.
     """
     parts = parts if table.shape[0] % parts == 0 else 1
-    block = block or block_words(targets.size, table.shape[0] // parts)
+    words = table.shape[0] // parts
+    block = min(block or block_words(targets.size, words), words)
     with jax.default_matmul_precision("highest"):
         return _losses(normalised, jax.lax.stop_gradient(table), targets, softcap, block, parts)
 

@@ -152,6 +152,7 @@ def train_population(
         schedule=training.schedule,
         accumulate=training.accumulate,
         rematerialisation=arrangement.rematerialisation,
+        axis=arrangement.axis,
     )
     spread_members = arrangement.axis == "members"
     if spread_members:

@@ -63,8 +63,9 @@ def test_no_sequence_is_cut_into_more_than_eight_blocks():
 
 @pytest.mark.parametrize("softcap", [None, 2.0])
 @pytest.mark.parametrize("block", [1, 7, 10, 37])  # the last of 37 words is a block of its own, shared, or alone
-def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, block):
-    words, width = 37, 12
+@pytest.mark.parametrize(("words", "parts"), [(37, 1), (36, 4), (37, 4)])  # 37 words cannot be spread over four
+def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, block, words, parts):
+    width = 12
     hidden = jax.random.normal(jax.random.key(0), (3, 5, width))
     table = jax.random.normal(jax.random.key(1), (words, width))
     targets = jax.random.randint(jax.random.key(2), (3, 5), 0, words).at[0, :2].set(jnp.array([0, words - 1]))
@@ -79,7 +80,7 @@ def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(so
         return (losses * weights).sum(), losses
 
     def ours(hidden):
-        losses = token_losses(hidden, table, targets, softcap, block)
+        losses = token_losses(hidden, table, targets, softcap, block, parts)
         return (losses * weights).sum(), losses
 
     (_, wanted), gradient = obvious(hidden)
