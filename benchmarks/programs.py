@@ -13,7 +13,10 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+from benchmarks import documents
 
 # Sums of a few numbers (losses, counts, largest logits) are not listed one by one.
 SMALL = 2**14
@@ -35,16 +38,20 @@ def main() -> None:
     parser.add_argument("--axis", default="rows", help="which stands first where rows of several prompts run as one batch")
     parser.add_argument("--rematerialisation", default="dots")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--into", type=Path, help="a document whose block `programs` is replaced")
     flags = parser.parse_args()
     os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={flags.data * flags.model}"
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "0"
     reports = [report(name, flags) for name in flags.programs.split(",")]
-    print(json.dumps(reports) if flags.json else "\n\n".join(map(_text, reports)))
+    if flags.json:
+        print(json.dumps(reports))
+    else:
+        documents.show("\n\n".join(map(_text, reports)), "programs", flags.into)
 
 
 def report(program: str, flags: Any) -> dict[str, Any]:
-    """A program's collectives: compiled and planned, as [kind, axis, bytes, count], and its arithmetic on a device."""
+    """A program's collectives: compiled and planned, as [kind, axis, bytes, count]; its arithmetic and bytes on a device."""
     import jax
     from jax.sharding import AxisType
 
@@ -59,15 +66,17 @@ def report(program: str, flags: Any) -> dict[str, Any]:
     mesh = jax.make_mesh((flags.data, flags.model), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     build = {"training": _training, "prefill": _prefill, "decode": _decode}[program]
     done, planned = build(config, mesh, flags)
-    found = compiled.summary(compiled.exchanges(done.as_text()), flags.data, flags.model)
-    exchanges = compiled.exchanges(done.as_text())
+    exchanges, held = compiled.exchanges(done.as_text()), done.memory_analysis()
+    found = compiled.summary(exchanges, flags.data, flags.model)
     return {
         "program": program,
         "layers": config.num_layers,
         "compiled": [[*key, count] for key, count in found.items()],
         "planned": [[*each] for each in planned],
         "sent": collectives.total(planned, flags.data, flags.model)[0],
-        "flops": done.cost_analysis()["flops"],
+        "flop": done.cost_analysis()["flops"],
+        "arguments": held.argument_size_in_bytes,
+        "temporary": held.temp_size_in_bytes,
         "origins": sorted({(each.kind, each.bytes, each.origin) for each in exchanges if each.bytes >= SMALL}),
     }
 
@@ -197,7 +206,10 @@ def _text(report: dict[str, Any]) -> str:
             rows[key] = rows.get(key, 0) + count
     keys = sorted({*sides["compiled"], *sides["planned"]})
     rows = [[*key, *(f"{side.get(key, 0):,.0f}" for side in sides.values())] for key in keys]
-    heading = f"{report['program']}, {report['layers']} layers: {report['sent'] / 1e6:,.1f} MB sent by a device"
+    heading = (
+        f"{report['program']}, {report['layers']} layers: {report['sent'] / 1e6:,.1f} MB sent by a device, which holds "
+        f"{report['arguments'] / 1e9:,.2f} GB of arguments and {report['temporary'] / 1e9:,.2f} GB besides"
+    )
     return f"{heading}\n\n{table(['kind', 'axis', 'MB', 'compiled', 'planned'], rows)}"
 
 

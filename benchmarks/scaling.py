@@ -5,7 +5,7 @@
 
 `models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the synthetic
 sample. `study`: all experiments of configs/paper, each run once, whose language models are shapes too. Both count tokens
-with SmolLM2's tokenizer. `--into` replaces what stands in a file between `<!-- NAME -->` and `<!-- /NAME -->`.
+with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import jobs, shapes
+from benchmarks import documents, jobs, shapes
 from benchmarks.side_by_side import table
 from configs import common
 from configs.paper import base
@@ -50,20 +50,7 @@ def main() -> None:
     flags = parser.parse_args()
     prices = PRICES | {name: float(price) for name, price in (each.rsplit("=", 1) for each in flags.price)}
     text = models(flags.slices, flags.sample) if flags.part == "models" else study(flags, prices)
-    if flags.into:
-        flags.into.write_text(replaced(flags.into.read_text(encoding="utf-8"), flags.part, text), encoding="utf-8")
-    else:
-        print(text)
-
-
-def replaced(document: str, name: str, text: str) -> str:
-    """The document with another text between the two marks of that name. Raises ValueError where they are not there."""
-    begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-    before, middle, rest = document.partition(begin)
-    _, after, last = rest.partition(end)
-    if not (middle and after):
-        raise ValueError(f"the document has no {begin.strip()} … {end}")
-    return f"{before}{begin}\n{text}\n\n{end}{last}"
+    documents.show(text, flags.part, flags.into)
 
 
 def planned(runs: Sequence[Run], config: Any, sample: int) -> list[tuple[Sequence[Run], Forecast]]:

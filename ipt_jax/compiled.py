@@ -1,4 +1,4 @@
-"""What a compiled program holds: the collectives in its HLO text, each with its bytes, its mesh axis and how often it runs.
+"""What a compiled program holds: the collectives in its HLO text, with bytes, mesh axis and how often each runs.
 
 A program is compiled for shapes alone, so that one for 64 devices and 7 billion parameters can be read on a laptop.
 """

@@ -1,4 +1,4 @@
-"""What several devices together would take for an experiment: bytes, arithmetic, exchanges and hours of the best split."""
+"""What several devices together would take: bytes, arithmetic, exchanges and hours of the fastest split."""
 
 from __future__ import annotations
 
