@@ -24,6 +24,7 @@ from configs.paper import base
 from ipt_jax import forecast as forecasting
 from ipt_jax import plan, slice_plan
 from ipt_jax.devices import Device
+from ipt_jax.errors import InputError
 from ipt_jax.experiment import resolve
 from ipt_jax.forecast import Forecast, parameters
 from ipt_jax.runs import Run, populations
@@ -36,6 +37,9 @@ MODELS = ("bloom-1b1", "opt-1.3b", "gpt2-xl")
 PRICES = {"NVIDIA H200 SXM": 4.00, "TPU v5e chip": 1.20}
 # Groups that populations are shared out to, in the table of growth.
 GROWTH = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+# Devices of a group, and what is done on such groups.
+Works = tuple[int, list[jobs.Job]]
 
 
 def main() -> None:
@@ -82,19 +86,19 @@ def study(flags: Any, prices: dict[str, float]) -> str:
     """What there is to do, and hours and dollars of it: devices as one mesh, or each population on its own group."""
     found = planned(*_study_runs(flags.tasks, flags.data_dir), flags.sample)
     sets = parse(flags.slices)
-    devices = dict.fromkeys(device for _, device in sets)
+    works = {device: _jobs(found, device) for _, device in sets}
     return "\n\n".join(
         [
             f"Tasks counted: {flags.tasks}. {sum(len(group) for group, _ in found):,} runs in {len(found):,} populations.",
             _work(found),
             table(
                 ["Devices", "As", "Training, h", "Evaluation, h", "Elapsed, h", "Device hours", "$ an hour", "$"],
-                [row for count, device in sets for row in _ways(found, count, device, prices)],
+                [row for count, device in sets for row in _ways(found, count, device, works[device], prices)],
             ),
             "Populations as jobs, longest first, by the number of devices:",
             table(
-                ["Devices", *(f"{device.name}: {what}" for device in devices for what in ("h", "of ideal"))],
-                [[str(count), *(cell for device in devices for cell in _grown(found, count, device))] for count in GROWTH],
+                ["Devices", *(f"{device.name}: {what}" for device in works for what in ("h", "of ideal"))],
+                [[str(count), *(cell for own in works.values() for cell in _grown(*own, count))] for count in GROWTH],
             ),
         ]
     )
@@ -124,11 +128,11 @@ def _work(found: Sequence[tuple[Sequence[Run], Forecast]]) -> str:
     return table([*header, *(f"{part}, EFLOP" for part in ("Training", "Prefill", "Decoding"))], rows)
 
 
-def _ways(found: Any, count: int, device: Device, prices: dict[str, float]) -> list[list[str]]:
+def _ways(found: Any, count: int, device: Device, works: Works, prices: dict[str, float]) -> list[list[str]]:
     """A row for one mesh over all devices, which does the populations in turn; one for populations as jobs."""
     ways = [("one mesh", *_as_mesh(found, count, device))]
     if count > 1:
-        ways.append(("jobs", *_as_jobs(found, count, device)))
+        ways.append(("jobs", *_as_jobs(found, count, device, *works)))
     rows = []
     for name, (training, evaluation), elapsed in ways:
         price = prices.get(device.name)
@@ -144,31 +148,33 @@ def _as_mesh(found: Any, count: int, device: Device) -> tuple[tuple[float, float
     for name in dict.fromkeys(forecast.lm.name for _, forecast in found):
         own = [forecast for _, forecast in found if forecast.lm.name == name]
         split = slice_plan.fastest(own, count, device)
+        if split is None:
+            raise InputError(f"--slices: {name} does not fit {Split(device, count).name}")
         seconds = [each.seconds(split) for each in own]
         training += sum(each[0] for each in seconds)
         evaluation += sum(each[1] for each in seconds)
     return (training, evaluation), training + evaluation
 
 
-def _as_jobs(found: Any, count: int, device: Device) -> tuple[tuple[float, float], float]:
+def _as_jobs(
+    found: Any, count: int, device: Device, size: int, works: Sequence[jobs.Job]
+) -> tuple[tuple[float, float], float]:
     """Device seconds of training and of evaluation divided by the number of devices, and seconds until all is done."""
-    group, works = _jobs(found, device)
-    split_seconds = [_on_group(forecast, group, device) for _, forecast in found]
-    groups = count // group
-    training, evaluation = (sum(column) / groups for column in zip(*split_seconds, strict=True))
-    return (training, evaluation), jobs.finish(works, groups)
+    seconds = [_on_group(forecast, size, device) for _, forecast in found]
+    training, evaluation = (sum(column) / (count // size) for column in zip(*seconds, strict=True))
+    return (training, evaluation), jobs.finish(works, count // size)
 
 
-def _grown(found: Any, count: int, device: Device) -> list[str]:
-    group, works = _jobs(found, device)
-    if count < group:
+def _grown(size: int, works: Sequence[jobs.Job], count: int) -> list[str]:
+    """Hours on so many devices, and how near they are to all work shared out evenly."""
+    if count < size:
         return ["–", "–"]
-    elapsed, groups = jobs.finish(works, count // group), count // group
+    elapsed, groups = jobs.finish(works, count // size), count // size
     ideal = sum(job.seconds for job in works) / groups
     return [f"{elapsed / 3600:,.1f}", f"{ideal / elapsed:.0%}"]
 
 
-def _jobs(found: Any, device: Device) -> tuple[int, list[jobs.Job]]:
+def _jobs(found: Any, device: Device) -> Works:
     """Devices of a group, as few as every population fits, and the populations as jobs on such groups."""
     size = next(n for n in (1, 2, 4, 8) if all(slice_plan.fastest([each], n, device) for _, each in found))
     place = {run.id: str(index) for index, (group, _) in enumerate(found) for run in group}
