@@ -145,6 +145,7 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
         itemsize=4,
         gradient_bytes=4 * start.size,
         recomputed=flags.rematerialisation == "block",
+        added_first=False,
     )
     return done, planned
 

@@ -61,6 +61,7 @@ def training_step(
     itemsize: int,
     gradient_bytes: float,
     recomputed: bool = False,
+    added_first: bool = True,
 ) -> list[Collective]:
     """Of a step's loss and gradient. The sums of a few numbers (losses, counts) over `data` are left out.
 
@@ -69,28 +70,34 @@ def training_step(
       itemsize: bytes of a number in the model's activations.
       gradient_bytes: of the rows of the prompts whose gradient is summed over `data`.
       recomputed: whether the backward pass runs each layer again, see `models.rematerialisation`.
+      added_first: whether the gradients to a common input (of query, key and value; of gate and up) are added up on
+        each device and then summed over devices, as XLA does for GPUs (its pass all-reduce-reassociate). For CPUs it
+        sums each of them.
     """
     found = [Collective(ALL_REDUCE, "data", gradient_bytes)] if data > 1 else []
-    width, last = config.hidden_dim * itemsize, rows.outputs * config.hidden_dim * itemsize
-    attention, mlp = _cut(config.num_heads, model), _cut(config.mlp_dim, model)
-    forward, layers = _embedding(config, model, rows.tokens, itemsize), config.num_layers - 1
-    # A sum where a block's part ends, forward, and where it begins, backward. What is computed again is so up to the
-    # feed-forward network's inner numbers: the sum after them is not needed for any gradient.
-    forward += [Collective(ALL_REDUCE, "model", rows.positions * width, layers * (2 + recomputed))] * attention
-    forward += [Collective(ALL_REDUCE, "model", rows.positions * width, layers * 2)] * mlp
+    found += _embedding(config, model, rows.tokens, itemsize)
+    width, layers = config.hidden_dim * itemsize, config.num_layers - 1
+    attention, keys, mlp = (_cut(size, model) for size in (config.num_heads, config.num_kv_heads, config.mlp_dim))
+    to_attention = max(attention, keys) if added_first else attention + 2 * keys
+    to_mlp = mlp if added_first or not config.gated_mlp else 2 * mlp
+    # A sum where attention and feed-forward network end, forward, and where they begin, backward. What is computed again
+    # is so up to the feed-forward network's inner numbers: no gradient needs the sum behind them.
+    sums = attention * (1 + recomputed) + to_attention + mlp + to_mlp
+    found.append(Collective(ALL_REDUCE, "model", rows.positions * width, layers * sums))
     # In the last layer only keys and values are of all positions.
-    forward += [Collective(ALL_REDUCE, "model", last, 2)] * attention + [Collective(ALL_REDUCE, "model", last, 2)] * mlp
-    forward += [Collective(ALL_REDUCE, "model", rows.positions * width)] * _cut(config.num_kv_heads, model)
+    to_keys = keys if added_first else 2 * keys
+    found.append(Collective(ALL_REDUCE, "model", rows.positions * width, to_keys))
+    found.append(Collective(ALL_REDUCE, "model", rows.outputs * width, 2 * attention + mlp + to_mlp))
     if _cut(config.vocab_size, model):
-        # Of each target row: the largest logit, the sum of the softmax, the target's own row of the table, the gradient.
-        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * _FLOAT32, 2))
-        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * itemsize))
-        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * _FLOAT32))
+        # Of each target row: largest logit, sum of the softmax, the target's own row of the table, and the gradient.
+        found.append(Collective(ALL_REDUCE, "model", rows.outputs * _FLOAT32, 2))
+        found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * itemsize))
+        found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * _FLOAT32))
     elif _cut(config.embed_dim, model):
         # A table that is cut by width gives a part of every logit, and a part of every gradient.
-        forward.append(Collective(ALL_REDUCE, "model", rows.outputs * config.vocab_size * _FLOAT32))
-        forward.append(Collective(ALL_GATHER, "model", rows.outputs * config.embed_dim * _FLOAT32))
-    return _merged([*found, *forward])
+        found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.vocab_size * _FLOAT32))
+        found.append(Collective(ALL_GATHER, "model", rows.outputs * config.embed_dim * _FLOAT32))
+    return _merged(found)
 
 
 def inference(config: DecoderConfig, model: int, rows: Rows, *, itemsize: int) -> list[Collective]:

@@ -24,6 +24,8 @@ _CALLED = re.compile(r"(?:to_apply|calls|body|true_computation|false_computation
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"\}')
 _IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
+_MESH = re.compile(r"replica_groups=mesh\[([^\]]*)\](?:, device_ids=\(\[([\d,]+)\](?:T\(([\d,]+)\))?\))? \{([^}]*)\}")
+_AXIS = re.compile(r"'([^']+)'(?:=(\d+))?(?::\((\d+)\)(\d+))?")
 _LISTED = re.compile(r"replica_groups=\{((?:\{[\d,]*\},?)*)\}")
 _PAIRS = re.compile(r"source_target_pairs=\{((?:\{[\d,]*\},?)*)\}")
 _ORIGIN = re.compile(r'op_name="([^"]*)"')
@@ -31,7 +33,7 @@ _ORIGIN = re.compile(r'op_name="([^"]*)"')
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """A collective of a program.
+    """A collective of a program; of one that exchanges several arrays at once, each array's.
 
     Attributes:
       kind: one of `KINDS`.
@@ -90,8 +92,8 @@ def _of(computations: dict[str, list[str]], name: str, runs: int) -> Iterator[Ex
         kind = operation.removesuffix("-start")
         if kind in KINDS:
             origin = _ORIGIN.search(line)
-            size = _size(shape, last=operation != kind and kind != "all-reduce")
-            yield Exchange(kind, size, _groups(line), runs, origin[1] if origin else "")
+            for size in _sizes(shape, only_last=operation != kind and kind != "all-reduce"):
+                yield Exchange(kind, size, _groups(line), runs, origin[1] if origin else "")
         trips = _TRIPS.search(line) if operation == "while" else None
         for called in _called(line):
             if called in computations:
@@ -104,28 +106,59 @@ def _called(line: str) -> list[str]:
     return [*_CALLED.findall(line), *listed]
 
 
-def _size(shape: str, last: bool) -> int:
-    """Bytes of a shape or of all of a tuple; of the tuple's last alone where it begins with the operands."""
+def _sizes(shape: str, only_last: bool) -> list[int]:
+    """Bytes of a shape, or of each of a tuple; of the tuple's last alone where it begins with the operands."""
     sizes = [
         _BYTES[kind] * math.prod(int(size) for size in sizes.split(",") if size)
         for kind, sizes in _SHAPE.findall(shape)
         if kind in _BYTES
     ]
-    return sizes[-1] if last else sum(sizes)
+    return sizes[-1:] if only_last else sizes
 
 
 def _groups(line: str) -> tuple[tuple[int, ...], ...]:
     if iota := _IOTA.search(line):
-        shape, over, order = ([int(n) for n in numbers.split(",")] if numbers else [] for numbers in iota.groups())
-        places = np.arange(math.prod(over)).reshape(over)
-        places = places.transpose(order) if order else places
-        return tuple(map(tuple, places.reshape(shape).tolist()))
+        return _rows(_iota(*iota.groups()[1:]).reshape(_numbers(iota[1])))
+    if mesh := _MESH.search(line):
+        return _along(*mesh.groups())
     if pairs := _PAIRS.search(line):
         return _connected(_listed(pairs[1]))
     listed = _LISTED.search(line)
     if listed is None:
         raise ValueError(f"a collective whose groups are not understood: {line.strip()[:300]}")
     return _listed(listed[1])
+
+
+def _numbers(text: str | None) -> list[int]:
+    return [int(number) for number in (text or "").split(",") if number]
+
+
+def _iota(over: str, order: str | None) -> np.ndarray:
+    """0, 1, 2, … in the shape `over`, its axes then in another order."""
+    shape = _numbers(over)
+    places = np.arange(math.prod(shape)).reshape(shape)
+    return places.transpose(_numbers(order)) if order else places
+
+
+def _rows(places: np.ndarray) -> tuple[tuple[int, ...], ...]:
+    return tuple(map(tuple, places.tolist()))
+
+
+def _along(mesh: str, over: str | None, order: str | None, axes: str) -> tuple[tuple[int, ...], ...]:
+    """Groups along some axes of a mesh, or along parts of them.
+
+    Worked example: along `'a'` of `'a'=2,'b'=3` there are the groups 0 3, 1 4 and 2 5; along `'b':(1)3` all of b.
+    """
+    sizes = {name: int(size) for name, size, _, _ in _AXIS.findall(mesh)}
+    along = {name: (int(before or 1), int(size or sizes[name])) for name, _, before, size in _AXIS.findall(axes)}
+    shape, chosen = [], []
+    for name, size in sizes.items():  # each axis as what stands before the part, the part, and what stands behind it
+        before, part = along.get(name, (1, 1))
+        chosen.append(len(shape) + 1)
+        shape += [before, part, size // (before * part)]
+    places = _iota(over or str(math.prod(shape)), order).reshape(shape)
+    others = [axis for axis in range(len(shape)) if axis not in chosen]
+    return _rows(places.transpose(*others, *chosen).reshape(-1, math.prod(shape[axis] for axis in chosen)))
 
 
 def _listed(text: str) -> tuple[tuple[int, ...], ...]:

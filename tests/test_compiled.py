@@ -52,7 +52,8 @@ def test_collectives_are_read_with_bytes_axis_and_how_often_they_run():
         ("all-reduce", 64, 31, "model"),
         ("all-gather", 64, 31, "data"),
         ("all-gather", 64, 31, "data"),
-        ("all-reduce", 20, 1, "data, model"),
+        ("all-reduce", 12, 1, "data, model"),
+        ("all-reduce", 8, 1, "data, model"),
         ("all-gather", 64, 1, "data"),
         ("collective-permute", 32, 1, "other"),
     ]
