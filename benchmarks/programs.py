@@ -92,10 +92,11 @@ def _model(config: Any, mesh: Any) -> tuple[Any, Any]:
     import jax.numpy as jnp
 
     from ipt_jax.models.decoder import FrozenDecoder
-    from ipt_jax.models.sharding import laid_out
+    from ipt_jax.models.sharding import laid_out, spread_heads
 
-    decoder, shapes = FrozenDecoder.abstract(config, jnp.float32, parts=mesh.shape["model"])
-    return decoder, laid_out(config, shapes, mesh)
+    own = spread_heads(config, mesh.shape["model"])
+    decoder, shapes = FrozenDecoder.abstract(own, jnp.float32, parts=mesh.shape["model"])
+    return decoder, laid_out(own, shapes, mesh)
 
 
 def _shape(mesh: Any, spec: Sequence[Any], *dims: int, dtype: str = "int32") -> Any:

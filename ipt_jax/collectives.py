@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ipt_jax.models.config import DecoderConfig
+from ipt_jax.models.sharding import spread_heads
 
 ALL_REDUCE, ALL_GATHER = "all-reduce", "all-gather"
 _FLOAT32 = 4
@@ -74,6 +75,7 @@ def training_step(
         each device and then summed over devices, as XLA does for GPUs (its pass all-reduce-reassociate). For CPUs it
         sums each of them.
     """
+    config = spread_heads(config, model)
     found = [Collective(ALL_REDUCE, "data", gradient_bytes)] if data > 1 else []
     found += _embedding(config, model, rows.tokens, itemsize)
     width, layers = config.hidden_dim * itemsize, config.num_layers - 1
@@ -93,10 +95,6 @@ def training_step(
         found.append(Collective(ALL_REDUCE, "model", rows.outputs * _FLOAT32, 2))
         found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * itemsize))
         found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.embed_dim * _FLOAT32))
-    elif _cut(config.embed_dim, model):
-        # A table that is cut by width gives a part of every logit, and a part of every gradient.
-        found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.vocab_size * _FLOAT32))
-        found.append(Collective(ALL_GATHER, "model", rows.outputs * config.embed_dim * _FLOAT32))
     return _merged(found)
 
 
@@ -116,8 +114,6 @@ def inference(config: DecoderConfig, model: int, rows: Rows, *, itemsize: int) -
         # and the logit of the chosen word.
         found.append(Collective(ALL_GATHER, "model", rows.outputs * model * _FLOAT32, 2))
         found.append(Collective(ALL_REDUCE, "model", rows.outputs * _FLOAT32, 3))
-    elif _cut(config.embed_dim, model):
-        found.append(Collective(ALL_REDUCE, "model", rows.outputs * config.vocab_size * _FLOAT32))
     return _merged(found)
 
 
@@ -133,10 +129,8 @@ def _cut(size: int, parts: int) -> int:
 
 
 def _embedding(config: DecoderConfig, model: int, tokens: float, itemsize: int) -> list[Collective]:
-    """Each device has the rows of some words and zeros for the others; or, cut by width, a part of every row."""
-    kind = ALL_REDUCE if _cut(config.vocab_size, model) else ALL_GATHER
-    cut = _cut(config.vocab_size, model) or _cut(config.embed_dim, model)
-    return [Collective(kind, "model", tokens * config.embed_dim * itemsize)] * cut
+    """Each device has the rows of its own words, and zeros for the others."""
+    return [Collective(ALL_REDUCE, "model", tokens * config.embed_dim * itemsize)] * _cut(config.vocab_size, model)
 
 
 def _merged(collectives: Iterable[Collective]) -> list[Collective]:

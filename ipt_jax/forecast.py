@@ -19,8 +19,9 @@ from ipt_jax.devices import Work
 from ipt_jax.generation import MOST, MOST_ON_CPU
 from ipt_jax.layout import Row
 from ipt_jax.memory import Estimate, step_estimate
+from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.models.sharding import laid_out, part_of
+from ipt_jax.models.sharding import laid_out, part_of, spread_heads
 from ipt_jax.preparation import Preparer, rows_of
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run
@@ -288,5 +289,7 @@ def _sampled(run: Run, sample: int) -> Run:
 @functools.lru_cache(maxsize=256)
 def parameters(lm: FrozenLM, devices: int = 1) -> int:
     """How many numbers of the frozen language model each of so many devices holds that share it."""
-    spread = laid_out(lm.decoder.config, lm.params, AbstractMesh((1, devices), ("data", "model")))
+    config = spread_heads(lm.decoder.config, devices)
+    _, shapes = FrozenDecoder.abstract(config, lm.dtype)
+    spread = laid_out(config, shapes, AbstractMesh((1, devices), ("data", "model")))
     return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in jax.tree.leaves(spread))

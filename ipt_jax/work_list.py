@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 
 from ipt_jax.models.config import DecoderConfig
-from ipt_jax.models.sharding import part_of
+from ipt_jax.models.sharding import part_of, spread_heads
 from ipt_jax.search import Search
 
 # Shapes that a work list may have, at most and one for so many groups: each is a program to compile. A prefill is quick
@@ -126,7 +126,7 @@ def rows_that_fit(
       parts: devices that share the model; each has its part of the context, and of what one beam generates.
     """
     beams = max(search.num_beams, search.num_return_sequences if search.do_sample else 1)
-    whole, config = config, part_of(config, parts)
+    whole, config = spread_heads(config, parts), part_of(config, parts)
     kept, generated = (
         2 * each.num_layers * each.num_kv_heads * each.head_dim * itemsize  # of one position
         for each in (config, config if beams == 1 else whole)

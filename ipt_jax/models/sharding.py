@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -17,8 +18,9 @@ def sharding(config: DecoderConfig, mesh: Mesh | AbstractMesh, place: str, shape
 
     The layout is Megatron's (arXiv 1909.08053): query, key, value, gate and up are cut by output, out and down by
     input, so that a block needs one sum over devices after attention and one after the feed-forward network. Whole
-    heads go together: eight devices hold a key-value head of eight each, or all hold all of four. The table of a
-    vocabulary that does not divide (50,257) is cut by its width instead.
+    heads go together: eight devices hold a key-value head of eight each, or all hold all of four, unless these are
+    repeated (`spread_heads`). A vocabulary is cut by words. One that does not divide (50,257) stays whole: cut by width it
+    would spread the width of all activations, which every layer had to gather, and sum up the logits of all words.
 
     Families need no rules of their own, because their tables fill the same places.
 
@@ -36,10 +38,8 @@ def sharding(config: DecoderConfig, mesh: Mesh | AbstractMesh, place: str, shape
             axes[-1] = "model"
         elif leaf == "kernel":
             axes[-2] = "model"
-    elif name in ("embedding", "head") and parts > 1:
-        divisible = [axis for axis, size in enumerate(shape) if size % parts == 0]
-        if divisible:
-            axes[divisible[0]] = "model"
+    elif name in ("embedding", "head") and shape[0] % parts == 0:
+        axes[0] = "model"
     return NamedSharding(mesh, PartitionSpec(*axes))
 
 
@@ -52,12 +52,25 @@ def laid_out(config: DecoderConfig, shapes: Any, mesh: Mesh | AbstractMesh) -> A
     return nnx.from_flat_state(flat)
 
 
+def spread_heads(config: DecoderConfig, parts: int) -> DecoderConfig:
+    """The same decoder with its key-value heads repeated until `parts` devices have as many each.
+
+    Each device then has the keys and values of its own query heads. Were there fewer, and all of them on every device,
+    the compiler would exchange keys, values and parts of the cache within each group of devices that share a head.
+    Where query heads cannot be shared out in this way nothing changes.
+
+    Worked example: 8 key-value heads of 64 over 16 devices become 16, each of them twice; over 8 they stay 8.
+    """
+    repeated = math.lcm(config.num_kv_heads, parts)
+    return config if config.num_heads % repeated else dataclasses.replace(config, num_kv_heads=repeated)
+
+
 def part_of(config: DecoderConfig, parts: int) -> DecoderConfig:
     """What one of `parts` devices computes of the decoder, as a decoder of fewer heads, inner numbers and words.
 
-    Where something does not divide, every device has all of it, as in `sharding`. A vocabulary that does not divide
-    is counted whole: its table is cut by width, but each device ends with the logits of all words.
+    Where something does not divide, every device has all of it, as in `sharding`.
     """
+    config = spread_heads(config, parts)
 
     def cut(size: int) -> int:
         return size if size % parts else size // parts
