@@ -138,7 +138,7 @@ def _ways(found: Any, count: int, device: Device, works: Works, prices: dict[str
         price = prices.get(device.name)
         hours = (training / 3600, evaluation / 3600, elapsed / 3600, count * elapsed / 3600)
         money = ("–", "–") if price is None else (f"{count * price:,.2f}", f"{count * price * elapsed / 3600:,.0f}")
-        rows.append([Split(device, count).name, name, *(f"{each:,.0f}" for each in hours), *money])
+        rows.append([Split(device, count).name, name, *(f"{each:,.1f}" for each in hours), *money])
     return rows
 
 
