@@ -6,7 +6,10 @@ from pathlib import Path
 
 
 def replaced(document: str, name: str, text: str) -> str:
-    """The document with another text between `<!-- NAME -->` and `<!-- /NAME -->`. Raises ValueError where they are not there.
+    """The document with another text between `<!-- NAME -->` and `<!-- /NAME -->`.
+
+    Raises:
+      ValueError: they are not there.
 
     >>> replaced("a <!-- x -->\\n old <!-- /x --> b", "x", "new")
     'a <!-- x -->\\n\\nnew\\n\\n<!-- /x --> b'

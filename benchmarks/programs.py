@@ -2,8 +2,8 @@
 
     python -m benchmarks.programs --shape=llama-2-7b --data=8 --model=8
 
-compiles, for simulated CPU devices, the training step with all layers, the prefill with all layers, and the decode step,
-whose layers are not scanned, with `--decode_layers`. Nothing is allocated: a program for 64 devices and 7 billion
+compiles, for simulated CPU devices, the training step and the prefill with all layers, and the decode step, whose layers
+are not scanned, with `--decode_layers`. Nothing is allocated: a program for 64 devices and 7 billion
 parameters takes some seconds. It is compiled in float32, because the CPU's compiler sums bfloat16 in float32.
 """
 
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--prompt_rows", type=int, default=25)
     parser.add_argument("--decode_layers", type=int, default=4)
     parser.add_argument("--programs", default="training,prefill,decode")
-    parser.add_argument("--axis", default="rows", help="which stands first where rows of several prompts run as one batch")
+    parser.add_argument(
+        "--axis", default="rows", help="which stands first where rows of several prompts run as one batch"
+    )
     parser.add_argument("--rematerialisation", default="dots")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--into", type=Path, help="a document whose block `programs` is replaced")
@@ -51,7 +53,7 @@ def main() -> None:
 
 
 def report(program: str, flags: Any) -> dict[str, Any]:
-    """A program's collectives: compiled and planned, as [kind, axis, bytes, count]; its arithmetic and bytes on a device."""
+    """A program's collectives, compiled and planned, as [kind, axis, bytes, count]; its arithmetic and bytes."""
     import jax
     from jax.sharding import AxisType
 
@@ -121,9 +123,7 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     prompts, prompt_params = SoftPrompts.create(
         start, reparameterisation="none", hidden=1, member_seeds=list(range(flags.members))
     )
-    trainer = Trainer(
-        decoder, prompts, 10, 1, 0.0, 1.0, rematerialisation=flags.rematerialisation, axis=flags.axis
-    )
+    trainer = Trainer(decoder, prompts, 10, 1, 0.0, 1.0, rematerialisation=flags.rematerialisation, axis=flags.axis)
     state = jax.tree.map(
         lambda leaf: _shape(mesh, (), *leaf.shape, dtype=leaf.dtype), jax.eval_shape(trainer.init, prompt_params)
     )

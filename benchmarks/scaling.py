@@ -3,9 +3,9 @@
     python -m benchmarks.scaling models [--into=docs/scaling.md]
     python -m benchmarks.scaling study --data_dir=DIR [--tasks=dart,mtop,…] [--into=docs/scaling.md]
 
-`models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the synthetic
-sample. `study`: all experiments of configs/paper, each run once, whose language models are shapes too. Both count tokens
-with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
+`models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the
+synthetic sample. `study`: all experiments of configs/paper, each run once, with the paper's models as shapes. Both count
+tokens with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def study(flags: Any, prices: dict[str, float]) -> str:
     works = {device: _jobs(found, device) for _, device in sets}
     return "\n\n".join(
         [
-            f"Tasks counted: {flags.tasks}. {sum(len(group) for group, _ in found):,} runs in {len(found):,} populations.",
+            f"Tasks counted: {flags.tasks}. {sum(len(each) for each, _ in found):,} runs, {len(found):,} populations.",
             _work(found),
             table(
                 ["Devices", "As", "Training, h", "Evaluation, h", "Elapsed, h", "Device hours", "$ an hour", "$"],

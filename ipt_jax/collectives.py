@@ -82,8 +82,8 @@ def training_step(
     attention, keys, mlp = (_cut(size, model) for size in (config.num_heads, config.num_kv_heads, config.mlp_dim))
     to_attention = max(attention, keys) if added_first else attention + 2 * keys
     to_mlp = mlp if added_first or not config.gated_mlp else 2 * mlp
-    # A sum where attention and feed-forward network end, forward, and where they begin, backward. What is computed again
-    # is so up to the feed-forward network's inner numbers: no gradient needs the sum behind them.
+    # A sum where attention and feed-forward network end, forward, and where they begin, backward. A layer is computed
+    # again up to the feed-forward network's inner numbers: no gradient needs the sum behind them.
     sums = attention * (1 + recomputed) + to_attention + mlp + to_mlp
     found.append(Collective(ALL_REDUCE, "model", rows.positions * width, layers * sums))
     # In the last layer only keys and values are of all positions.

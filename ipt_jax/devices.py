@@ -18,8 +18,8 @@ from ipt_jax.models.config import DecoderConfig
 PUBLISHED_SHARE = 0.3
 # Of rates that were measured with the best of cases, large products and one long read.
 MEASURED_SHARE = 0.6
-# Assumed of accelerators: what a layer takes at least, however little there is to do in it; and what an exchange between
-# devices takes at least, however little is sent.
+# Assumed of accelerators: what a layer takes at least, however little there is to do in it; and what an exchange
+# between devices takes at least, however little is sent.
 LAYER_SECONDS = 50e-6
 EXCHANGE_SECONDS = 10e-6
 

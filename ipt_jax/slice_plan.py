@@ -17,8 +17,8 @@ _HEADER = (
 _NOTES = (
     "Data x model: groups of devices that share out the rows, times devices that share a copy of the model "
     "(config.execution.model_devices); of the splits that fit, the fastest.",
-    "Bytes on each device, the most of all populations: weights (twice while decoding, stacked and layer by layer), one "
-    "prompt with its optimizer, what a training step of it keeps and works with, the cache of the rows decoded at once.",
+    "Bytes on each device, the most of all populations: weights (twice while decoding, stacked and layer by layer), a "
+    "prompt with its optimizer, what a training step of it keeps and works with, cache of the rows decoded at once.",
     "Of a training step of the population that trains longest, for each device: arithmetic; bytes sent for sums over "
     "devices, in a ring; how long arithmetic, reading the weights, and exchanges take. Arithmetic and reading overlap, "
     "exchanges do not.",

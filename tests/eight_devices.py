@@ -17,7 +17,7 @@ from ipt_jax.models.weights import fill, places, with_repeated_heads
 
 
 def load_onto(case, mesh):
-    """The decoder and parameters of a golden checkpoint, read straight into their places on the mesh, as `load` does."""
+    """Decoder and parameters of a golden checkpoint, read straight into their places on the mesh, as `load` does."""
     config, family = load_case(case)[0].config, HF_FAMILIES[model_type_of(case)]
     own = spread_heads(config, mesh.shape["model"])
     decoder, shapes = FrozenDecoder.abstract(own, jnp.float32, parts=mesh.shape["model"])

@@ -109,7 +109,8 @@ def check(report, small=512):
 
 
 SMALL_LLAMA = [
-    *("--shape=llama-2-7b", "--change=hidden_size=64", "--change=num_hidden_layers=3", "--change=num_attention_heads=8"),
+    *("--shape=llama-2-7b", "--change=hidden_size=64", "--change=num_hidden_layers=3"),
+    "--change=num_attention_heads=8",
     # Two key-value heads for four devices, and so many words that the loss goes through them in blocks.
     *("--change=num_key_value_heads=2", "--change=intermediate_size=128", "--change=vocab_size=65536"),
     *("--data=2", "--model=4", "--tokens=64", "--targets=64", "--prompt_rows=4", "--decode_layers=3"),

@@ -18,7 +18,7 @@ from ipt_jax.models.weights import places
 
 TESTS = Path(__file__).parent
 MESHES = {(8, 1), (1, 8), (2, 4)}  # data only, model only, mixed
-# Between them they have every kind of place; the quick ones a vocabulary that does not divide and a key-value head for two.
+# Between them they have every kind of place; the quick ones words that do not divide and a key-value head for two.
 CASES = [
     "gpt2_tied",
     "llama_tied_grouped",
@@ -67,7 +67,13 @@ def test_gpt2_xl_over_five_devices_is_cut_by_heads_and_width_and_its_vocabulary_
     assert specs["blocks.out.kernel"] == PartitionSpec(None, "model", None)
     assert specs["blocks.up.kernel"] == PartitionSpec(None, None, "model")
     assert specs["blocks.down.kernel"] == PartitionSpec(None, "model", None)
-    for place in ("embedding", "blocks.out.bias", "blocks.down.bias", "blocks.attention_norm.scale", "position_embedding"):
+    for place in (
+        "embedding",
+        "blocks.out.bias",
+        "blocks.down.bias",
+        "blocks.attention_norm.scale",
+        "position_embedding",
+    ):
         assert set(specs[place]) <= {None}
 
 
@@ -94,6 +100,7 @@ def test_key_value_heads_are_cut_only_where_each_device_gets_whole_ones():
     assert specs["blocks.query.kernel"] == PartitionSpec(None, None, "model")
     assert specs["embedding"] == PartitionSpec("model", None)
 
+
 @pytest.mark.parametrize(
     ("heads", "groups", "parts", "repeated"),
     [(64, 8, 8, 8), (64, 8, 16, 16), (64, 8, 64, 64), (32, 32, 8, 32), (9, 3, 2, 3), (12, 3, 4, 12), (12, 6, 4, 12)],
@@ -111,4 +118,3 @@ def test_key_value_heads_are_repeated_until_they_divide_where_query_heads_allow_
         assert first == second
         assert (part.num_heads, part.num_kv_heads) == (heads // parts, repeated // parts)
     assert part.hidden_dim == config.hidden_dim and part.num_layers == config.num_layers
-

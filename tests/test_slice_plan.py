@@ -49,7 +49,8 @@ def planned(configs, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("name", "billions", "fits_one"), [("llama-2-7b", 6.74, True), ("llama-2-13b", 13.02, True), ("llama-2-70b", 68.98, False)]
+    ("name", "billions", "fits_one"),
+    [("llama-2-7b", 6.74, True), ("llama-2-13b", 13.02, True), ("llama-2-70b", 68.98, False)],
 )
 def test_a_large_model_is_split_as_far_as_its_bytes_need(planned, name, billions, fits_one):
     own = planned[name]

@@ -64,7 +64,7 @@ def test_no_sequence_is_cut_into_more_than_eight_blocks():
 @pytest.mark.parametrize("softcap", [None, 2.0])
 @pytest.mark.parametrize(
     ("words", "parts", "block"),
-    # The last of 37 words is a block of its own, shared, or alone. Nine words are each part of 36; 37 have no four parts.
+    # The last of 37 words is a block of its own, shared, or alone. 36 words have four parts of nine, 37 have none.
     [*((37, 1, block) for block in (1, 7, 10, 37)), (36, 4, 1), (36, 4, 4), (36, 4, 37), (37, 4, 7)],
 )
 def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, words, parts, block):

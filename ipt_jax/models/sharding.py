@@ -19,8 +19,8 @@ def sharding(config: DecoderConfig, mesh: Mesh | AbstractMesh, place: str, shape
     The layout is Megatron's (arXiv 1909.08053): query, key, value, gate and up are cut by output, out and down by
     input, so that a block needs one sum over devices after attention and one after the feed-forward network. Whole
     heads go together: eight devices hold a key-value head of eight each, or all hold all of four, unless these are
-    repeated (`spread_heads`). A vocabulary is cut by words. One that does not divide (50,257) stays whole: cut by width it
-    would spread the width of all activations, which every layer had to gather, and sum up the logits of all words.
+    repeated (`spread_heads`). A vocabulary is cut by words. One that does not divide (50,257) stays whole: cut by width
+    it would spread the width of all activations, which every layer had to gather, and sum up the logits of all words.
 
     Families need no rules of their own, because their tables fill the same places.
 
