@@ -2,8 +2,8 @@
 
     python -m benchmarks.programs --shape=llama-2-7b --data=8 --model=8
 
-compiles, for simulated CPU devices, the training step and the prefill with all layers, and the decode step, whose layers
-are not scanned, with `--decode_layers`. Nothing is allocated: a program for 64 devices and 7 billion
+compiles, for simulated CPU devices, the training step and the prefill with all layers, and the decode step, whose
+layers are not scanned, with `--decode_layers`. Nothing is allocated: a program for 64 devices and 7 billion
 parameters takes some seconds. It is compiled in float32, because the CPU's compiler sums bfloat16 in float32.
 """
 

@@ -4,8 +4,8 @@
     python -m benchmarks.scaling study --data_dir=DIR [--tasks=dart,mtop,…] [--into=docs/scaling.md]
 
 `models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the
-synthetic sample. `study`: all experiments of configs/paper, each run once, with the paper's models as shapes. Both count
-tokens with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
+synthetic sample. `study`: all experiments of configs/paper, each run once, with the paper's models as shapes. Both
+count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import jax
 import pytest
 from devices import simulated
 from jax.sharding import AbstractMesh, PartitionSpec
-from tiny import hf_config
+from tiny import hf_config, write_hf_folder
 
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import HF_FAMILIES
@@ -26,13 +26,12 @@ CASES = [
 ]
 
 
-def on_eight(case):
-    """What `eight_devices` prints of a golden checkpoint: mesh → errors relative to one device, places that are cut."""
-    environment = simulated(8)
+def on_eight(script, argument):
+    """What a script prints of eight devices: mesh → how far it is from one device."""
     done = subprocess.run(
-        [sys.executable, str(TESTS / "eight_devices.py"), case],
+        [sys.executable, str(TESTS / script), argument],
         cwd=TESTS,
-        env=environment,
+        env=simulated(8),
         capture_output=True,
         text=True,
         timeout=500,
@@ -43,13 +42,21 @@ def on_eight(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case):
-    rows = on_eight(case)
+    rows = on_eight("eight_devices.py", case)
     assert set(rows) == MESHES
     for (_, model), row in rows.items():
         assert max(row["errors"]) < 2e-5
         assert (row["cut"] > 0) == (model > 1)
         if case == "llama_tied_grouped":  # 2 key-value heads of 4: four devices have each twice, eight cannot share 4
             assert row["kv_heads"] == (4 if model == 4 else 2)
+
+
+def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(tmp_path):
+    folder = write_hf_folder(tmp_path / "lm", "llama", num_attention_heads=8, num_key_value_heads=2)
+    rows = on_eight("decode_on_devices.py", str(folder))
+    assert {mesh: row["kv_heads"] for mesh, row in rows.items()} == {(8, 1): 2, (2, 4): 4, (1, 8): 8}
+    for row in rows.values():
+        assert row["rows"] == 22 and row["same"] == 1 and row["apart"] < 1e-4
 
 
 def layouts(model_type, parts, **settings):
