@@ -1,32 +1,57 @@
-"""What a population of runs is expected to take: arithmetic, memory, seconds on a device; from a sample of its rows."""
+"""What a population of runs is expected to take: arithmetic, memory, seconds on devices; from a sample of its rows."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import ml_collections
 import numpy as np
+from jax.sharding import AbstractMesh
 
-from ipt_jax import arithmetic
-from ipt_jax.devices import Device, Work
+from ipt_jax import arithmetic, collectives
+from ipt_jax.devices import Work
 from ipt_jax.generation import MOST, MOST_ON_CPU
 from ipt_jax.layout import Row
-from ipt_jax.memory import step_estimate
+from ipt_jax.memory import Estimate, step_estimate
+from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.models.sharding import laid_out, part_of, spread_heads
 from ipt_jax.preparation import Preparer, rows_of
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run
 from ipt_jax.search import Search
-from ipt_jax.work_list import rows_that_fit
+from ipt_jax.slices import Split
+from ipt_jax.work_list import rows_that_enter, rows_that_fit
 
 # Examples of a split that are laid out; the others are taken to be like them.
 SAMPLE = 500
-# How often a training step runs a layer: forward, and its gradient, which takes as long as two.
-_RUNS_PER_STEP = 3
+# How often a training step runs a layer: forward, and its gradient, which takes as long as two; and how often it reads
+# its weights.
+_RUNS_PER_STEP, _READS_PER_STEP = 3, 2
+
+
+class Bytes(NamedTuple):
+    """What lies on one device.
+
+    Attributes:
+      weights: the frozen language model, or the device's part of it.
+      prompts: of one prompt, with optimizer and gradient.
+      activations: of a training step of that prompt.
+      cache: keys and values of the rows that a device decodes at once.
+      least: bytes without which neither a step of one prompt nor the longest row can be run.
+    """
+
+    weights: float
+    prompts: float
+    activations: float
+    cache: float
+    least: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,69 +83,156 @@ class Forecast:
     def settings(self) -> ml_collections.FrozenConfigDict:
         return self.runs[0].settings
 
-    def seconds(self, device: Device) -> tuple[float, float]:
+    @property
+    def steps(self) -> int:
+        """Of training. All prompts of a population take part in each."""
+        return self.settings.training.steps if self.untrained else 0
+
+    def seconds(self, split: Split) -> tuple[float, float]:
         """Of training and of evaluation. The prompts of a population share the steps of both."""
-        steps = self.settings.training.steps if self.untrained else 0
-        training = device.seconds(Work(self.train, layers=_RUNS_PER_STEP * self._layers * steps))
-        return training, device.seconds(Work(self.prefill)) + device.seconds(self._decoding(device))
+        training = self.steps * split.device.seconds(self.step(split)) if self.steps else 0.0
+        evaluation = split.device.seconds(self._prefilling(split)) + split.device.seconds(self._decoding(split))
+        return training, evaluation
 
-    def memory(self, itemsize: int) -> int:
-        """Bytes without which it cannot be done: for the longest row to decode, or a training step of one prompt.
-
-        Args:
-          itemsize: bytes of a number of the language model.
-        """
-        weights = parameters(self.lm) * itemsize
+    def bytes(self, split: Split) -> Bytes:
+        itemsize = split.device.itemsize
+        weights, position = parameters(self.lm, split.model) * itemsize, self._cached(split)
         # `generation` has the weights stacked, and layer by layer.
-        needed = 2 * weights + max(self._contexts) * self._cached(itemsize)
+        least, step = 2 * weights + max(self._contexts) * position, None
         if self.learned:
-            settings, rows = self.settings, self.learned
-            step = step_estimate(self.lm.decoder, settings, rows, 1, "block", weights=weights, itemsize=itemsize)
-            needed = max(needed, step.total)
-        return needed
+            step = self._step_estimate(split, self._policy(split))
+            least = max(least, step.total)
+        return Bytes(
+            weights=weights,
+            prompts=step.state if step else 0,
+            activations=step.saved + step.working if step else 0,
+            cache=self._together(split) / split.data * max(self._contexts) * position,
+            least=least,
+        )
 
-    def fits(self, device: Device) -> bool:
-        return self.memory(device.itemsize) <= device.budget
+    def fits(self, split: Split) -> bool:
+        """Whether the bytes do, and the rows of a batch can be shared out evenly."""
+        training = self.settings.training
+        shared = not self.learned or training.batch_size // training.accumulate % split.data == 0
+        return shared and self.bytes(split).least <= split.device.budget
 
-    def _decoding(self, device: Device) -> Work:
+    def step(self, split: Split) -> Work:
+        """One training step of all prompts, for one of the devices."""
+        config, training, settings = self.lm.decoder.config, self.settings.training, self.settings
+        lengths = np.array([[len(row.tokens), len(row.tokens) - row.source_length] for row in self.learned], float)
+        tokens, targets = lengths.mean(axis=0)
+        together = self.untrained * training.batch_size / split.data
+        prompt_rows = settings.layout.prompt_tokens
+        found = collectives.training_step(
+            config,
+            split.data,
+            split.model,
+            collectives.Rows(together * tokens, together * (prompt_rows + tokens), together * targets),
+            itemsize=split.device.itemsize,
+            gradient_bytes=4 * self.untrained * prompt_rows * config.embed_dim,
+            recomputed=self._policy(split) == "block",
+        )
+        sent, exchanges = collectives.total(found, split.data, split.model)
+        return Work(
+            self.train / self.steps * self._share(split, prompt_rows + tokens, targets),
+            _READS_PER_STEP * parameters(self.lm, split.model) * split.device.itemsize,
+            _RUNS_PER_STEP * config.num_layers,
+            sent,
+            exchanges * training.accumulate,
+        )
+
+    def _policy(self, split: Split) -> str:
+        """What `population.arrange` chooses."""
+        fits = self._step_estimate(split, "dots").total <= split.device.budget
+        return "dots" if fits else "block"
+
+    def _step_estimate(self, split: Split, policy: str) -> Estimate:
+        itemsize = split.device.itemsize
+        return step_estimate(
+            self.lm.decoder,
+            self.settings,
+            self.learned,
+            1,
+            policy,
+            weights=parameters(self.lm, split.model) * itemsize,
+            itemsize=itemsize,
+            share=split.data,
+            parts=split.model,
+        )
+
+    def _prefilling(self, split: Split) -> Work:
+        """As many positions as the arithmetic stands for: what rows begin with in common is run once."""
+        config, mean = self.lm.decoder.config, float(np.mean(self._contexts))
+        one_by_one = self._answers * arithmetic.row_flop(config, mean, 1)
+        rows = self._answers / split.data
+        positions = rows * mean * min(1.0, self.prefill / one_by_one)
+        found = collectives.inference(
+            config, split.model, collectives.Rows(positions, positions, rows), itemsize=split.device.itemsize
+        )
+        sent, exchanges = collectives.total(found, split.data, split.model)
+        groups = self._answers / rows_that_enter(self._together(split), split.data)
+        flop = self.prefill * self._share(split, mean, 1)
+        return Work(flop, sent=sent, exchanges=exchanges * max(1.0, groups))
+
+    def _decoding(self, split: Split) -> Work:
         """Steps of as many rows as fit: each reads all weights once, and every row's keys and values."""
         config, beams = self.lm.decoder.config, self.settings.decoding.num_beams
-        weights, contexts = parameters(self.lm) * device.itemsize, self._contexts
+        together, mean = self._together(split), float(np.mean(self._contexts))
+        rows, steps = together / split.data, self._answers * max(self.new_tokens - 1, 0) / together
+        positions = mean + beams * self.new_tokens / 2
+        read = parameters(self.lm, split.model) * split.device.itemsize + rows * positions * self._cached(split)
+        newest = collectives.Rows(rows * beams, rows * beams, rows * beams)
+        found = collectives.inference(config, split.model, newest, itemsize=split.device.itemsize)
+        sent, exchanges = collectives.total(found, split.data, split.model)
+        flop = self.decode * self._share(split, 1, 1, before=mean)
+        return Work(flop, steps * read, steps * config.num_layers, steps * sent, steps * exchanges)
+
+    def _together(self, split: Split) -> int:
+        """Rows that all devices decode at once."""
+        weights = parameters(self.lm, split.model) * split.device.itemsize
         fitting = rows_that_fit(
-            config,
+            self.lm.decoder.config,
             Search(**self.settings.decoding.to_dict()),
-            positions=max(contexts),
-            itemsize=device.itemsize,
-            budget=int(device.budget - 2 * weights),
+            positions=max(self._contexts),
+            itemsize=split.device.itemsize,
+            budget=int(split.device.budget - 2 * weights),
+            parts=split.model,
         )
-        answers = len(self.runs) * self.examples
-        together = min(MOST_ON_CPU if device.is_cpu else MOST, fitting, answers)
-        steps = answers * max(self.new_tokens - 1, 0) / together
-        positions = float(np.mean(contexts)) + beams * self.new_tokens / 2
-        read = weights + together * positions * self._cached(device.itemsize)
-        return Work(self.decode, steps * read, steps * self._layers)
+        most = MOST_ON_CPU if split.device.is_cpu else MOST
+        return min(split.data * most, split.data * fitting, self._answers)
 
-    def _cached(self, itemsize: int) -> int:
-        """Bytes of one position's keys and values."""
+    def _share(self, split: Split, positions: float, outputs: float, before: float = 0.0) -> float:
+        """Of the arithmetic, what one device does."""
         config = self.lm.decoder.config
-        return 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize
+        own, all_of = (
+            arithmetic.row_flop(each, positions, outputs, before) for each in (part_of(config, split.model), config)
+        )
+        return own / all_of / split.data
+
+    def _cached(self, split: Split) -> int:
+        """Bytes of one position's keys and values, or of a device's part of them."""
+        config = part_of(self.lm.decoder.config, split.model)
+        return 2 * config.num_layers * config.num_kv_heads * config.head_dim * split.device.itemsize
 
     @property
-    def _layers(self) -> int:
-        return self.lm.decoder.config.num_layers
+    def _answers(self) -> int:
+        return len(self.runs) * self.examples
 
-    @property
+    @functools.cached_property
     def _contexts(self) -> list[int]:
         return [self.settings.layout.prompt_tokens + len(row.tokens) for row in self.rows]
 
 
-def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path) -> Forecast:
+def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int = SAMPLE) -> Forecast:
     """What is left to do for the unfinished runs of a population, whose prompts may be there already.
 
     Demonstrations are drawn at random: near enough to retrieved ones in length, and free of the cost of retrieving.
+
+    Args:
+      sample: examples of a split that are laid out.
     """
     untrained = [run for run in runs if run.steps and not RunFolder(workdir, run.id).prompt.exists()]
-    settings, sampled, lm = runs[0].settings, _sampled(runs[0]), preparer.lm
+    settings, sampled, lm = runs[0].settings, _sampled(runs[0], sample), preparer.lm
     config, prompt_rows, decoding = lm.decoder.config, settings.layout.prompt_tokens, settings.decoding
     split = rows_of(preparer, sampled, settings.task.split, with_target=False)
     train_rows: Sequence[Row] = []
@@ -164,16 +276,20 @@ def embedding_flop(preparer: Preparer, split: str, limit: int) -> float:
     return float(len(inputs) * tokens * arithmetic.block_flop(preparer.lm.decoder.config))
 
 
-def _sampled(run: Run) -> Run:
+def _sampled(run: Run, sample: int) -> Run:
     """The run on fewer examples, with random demonstrations."""
     settings = run.settings.to_dict()
     if settings["layout"]["retriever"] is not None:
         settings["layout"]["retriever"] = "random"
-    size = max(SAMPLE, settings["training"]["dev_examples"] if settings["training"] else 0)
+    size = max(sample, settings["training"]["dev_examples"] if settings["training"] else 0)
     settings["limit"] = {split: min(limit or size, size) for split, limit in settings["limit"].items()}
     return dataclasses.replace(run, settings=ml_collections.FrozenConfigDict(settings))
 
 
-def parameters(lm: FrozenLM) -> int:
-    """How many numbers the frozen language model is made of."""
-    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(lm.params))
+@functools.lru_cache(maxsize=256)
+def parameters(lm: FrozenLM, devices: int = 1) -> int:
+    """How many numbers of the frozen language model each of so many devices holds that share it."""
+    config = spread_heads(lm.decoder.config, devices)
+    _, shapes = FrozenDecoder.abstract(config, lm.dtype)
+    spread = laid_out(config, shapes, AbstractMesh((1, devices), ("data", "model")))
+    return sum(math.prod(leaf.sharding.shard_shape(leaf.shape)) for leaf in jax.tree.leaves(spread))

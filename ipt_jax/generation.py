@@ -105,6 +105,7 @@ def generate(
         positions=prompt_rows + max(lengths),
         itemsize=jax.tree.leaves(params)[0].dtype.itemsize,
         budget=budget - (0 if shared is prompts else bytes_on_device(shared)),
+        parts=1 if devices is None else devices.shape["model"],
     )
     most = batch_size or share * (MOST_ON_CPU if jax.default_backend() == "cpu" else MOST)
     size, halved, waiting = min(most, fitting), False, list(range(len(work)))

@@ -20,7 +20,12 @@ CPU_POSITIONS = 2048
 
 
 def member_losses(
-    decoder: FrozenDecoder, lm_params: Any, prompts: jax.Array, batch: Batch, rematerialisation: str = "dots"
+    decoder: FrozenDecoder,
+    lm_params: Any,
+    prompts: jax.Array,
+    batch: Batch,
+    rematerialisation: str = "dots",
+    axis: str = "members",
 ) -> tuple[jax.Array, jax.Array]:
     """Summed negative log-likelihood and number of target tokens, each f32[K].
 
@@ -30,20 +35,34 @@ def member_losses(
       prompts: f32[K, P, E].
       batch: arrays with leading axes [K, B].
       rematerialisation: see `models.rematerialisation`.
+      axis: what several devices share out, `members` or `rows`. It stands first where the two become one axis: a
+        compiler that finds it second gathers all rows on every device, and each computes everything.
     """
-    members, rows, length = batch.tokens.shape
-    prompt_rows = prompts.shape[1]
-    embeddings = decoder.embed(lm_params, batch.tokens.reshape(members * rows, length))
-    per_row = jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:]))
-    per_row = per_row.reshape(members * rows, *prompts.shape[1:])
-    places = batch.target_positions.reshape(members * rows, -1) + prompt_rows
+    members, rows = batch.tokens.shape[:2]
+    prompt_rows, rows_first = prompts.shape[1], axis == "rows"
+
+    def merged(array: jax.Array) -> jax.Array:
+        array = array.swapaxes(0, 1) if rows_first else array
+        return array.reshape(members * rows, *array.shape[2:])
+
+    def apart(array: jax.Array) -> jax.Array:
+        if rows_first:
+            return array.reshape(rows, members, -1).swapaxes(0, 1)
+        return array.reshape(members, rows, -1)
+
+    embeddings = decoder.embed(lm_params, merged(batch.tokens))
+    per_row = merged(jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:])))
+    places = merged(batch.target_positions) + prompt_rows
     hidden = decoder.hidden_at(lm_params, prepend(per_row, embeddings), places, rematerialisation)
-    losses = token_losses(
-        decoder.normalise(lm_params, hidden),
-        decoder.output_table(lm_params),
-        batch.targets.reshape(members * rows, -1),
-        decoder.config.logit_softcap,
-    ).reshape(batch.targets.shape)
+    losses = apart(
+        token_losses(
+            decoder.normalise(lm_params, hidden),
+            decoder.output_table(lm_params),
+            merged(batch.targets),
+            decoder.config.logit_softcap,
+            parts=decoder.parts,
+        )
+    )
     return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
 
 
@@ -77,6 +96,7 @@ def token_losses(
     targets: jax.Array,
     softcap: float | None = None,
     block: int | None = None,
+    parts: int = 1,
 ) -> jax.Array:
     """Negative log-likelihoods f32[B, R] of target tokens, without ever holding the logits of all words.
 
@@ -91,20 +111,25 @@ def token_losses(
       targets: i32[B, R].
       softcap: c of c · tanh(logit / c), or None.
       block: words of a block; `block_words` unless given.
+      parts: devices that the words are spread over. Each goes through its own words, and only sums of these meet: a
+        block out of all words would have to be gathered from the devices first.
     """
-    rows, words = targets.size, table.shape[0]
+    parts = parts if table.shape[0] % parts == 0 else 1
+    words = table.shape[0] // parts
+    block = min(block or block_words(targets.size, words), words)
     with jax.default_matmul_precision("highest"):
-        return _losses(normalised, jax.lax.stop_gradient(table), targets, softcap, block or block_words(rows, words))
+        return _losses(normalised, jax.lax.stop_gradient(table), targets, softcap, block, parts)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4))
-def _losses(normalised, table, targets, softcap, block):
-    return _forward(normalised, table, targets, softcap, block, with_gradient=False)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _losses(normalised, table, targets, softcap, block, parts):
+    return _forward(normalised, table, targets, softcap, block, parts, with_gradient=False)[0]
 
 
-def _forward(normalised, table, targets, softcap, block, with_gradient=True):
+def _forward(normalised, table, targets, softcap, block, parts, with_gradient=True):
     """The losses, and their gradient with respect to each hidden state [B, R, E]."""
-    words = table.shape[0]
+    words = table.shape[0] // parts
+    spread = table.reshape(parts, words, -1)
 
     def capped(logits):
         """What the softmax sees, and its derivative with respect to the logits."""
@@ -117,36 +142,39 @@ def _forward(normalised, table, targets, softcap, block, with_gradient=True):
         largest, total, mean = sums
         # The last block starts early enough to be whole; the words that it shares with the one before count once.
         start = jnp.minimum(index * block, words - block)
-        rows = jax.lax.dynamic_slice_in_dim(table, start, block)
-        products = jnp.einsum("bre,ve->brv", normalised, rows, preferred_element_type=jnp.float32)
+        rows = jax.lax.dynamic_slice_in_dim(spread, start, block, axis=1)
+        products = jnp.einsum("bre,pve->brpv", normalised, rows, preferred_element_type=jnp.float32)
         logits, slope = capped(products)
         new = start + jnp.arange(block) >= index * block
-        logits = jnp.where(new[None, None], logits, -jnp.inf)
+        logits = jnp.where(new[None, None, None], logits, -jnp.inf)
         higher = jnp.maximum(largest, logits.max(axis=-1))
         shrink = jnp.exp(largest - higher)
         weights = jnp.exp(logits - higher[..., None])
         total = total * shrink + weights.sum(axis=-1)
         if with_gradient:
             weights = (weights if slope is None else weights * slope).astype(rows.dtype)
-            part = jnp.einsum("brv,ve->bre", weights, rows, preferred_element_type=jnp.float32)
+            part = jnp.einsum("brpv,pve->brpe", weights, rows, preferred_element_type=jnp.float32)
             mean = mean * shrink[..., None] + part
         return (higher, total, mean), None
 
-    zeros = jnp.zeros(targets.shape, jnp.float32)
-    mean = jnp.zeros((*targets.shape, table.shape[1] if with_gradient else 0), jnp.float32)
+    zeros = jnp.zeros((*targets.shape, parts), jnp.float32)
+    mean = jnp.zeros((*zeros.shape, table.shape[1] if with_gradient else 0), jnp.float32)
     blocks = -(-words // block)
     (largest, total, mean), _ = jax.lax.scan(add_block, (zeros - jnp.inf, zeros, mean), jnp.arange(blocks))
+    highest = largest.max(axis=-1)
+    shrink = jnp.exp(largest - highest[..., None])
+    total, mean = (total * shrink).sum(axis=-1), (mean * shrink[..., None]).sum(axis=-2)
     wanted = table[targets].astype(jnp.float32)
     logits, slope = capped((normalised.astype(jnp.float32) * wanted).sum(axis=-1))
-    losses = jnp.log(total) + (largest - logits)  # two large numbers first: their difference is small
+    losses = jnp.log(total) + (highest - logits)  # two large numbers first: their difference is small
     if not with_gradient:
         return losses, None
     wanted = wanted if slope is None else wanted * slope[..., None]
     return losses, (mean / total[..., None] - wanted).astype(normalised.dtype)
 
 
-def _backward(softcap, block, gradients, upstream):
-    del softcap, block
+def _backward(softcap, block, parts, gradients, upstream):
+    del softcap, block, parts
     return gradients * upstream[..., None].astype(gradients.dtype), None, None
 
 

@@ -14,6 +14,9 @@ _CONFIG = config_flags.DEFINE_config_file(
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "The experiment's folder; by default runs/NAME.", flag_values=_FLAGS)
 _PLAN = flags.DEFINE_bool("plan", False, "Print what would be run and what it costs, and stop.", flag_values=_FLAGS)
+_SLICES = flags.DEFINE_string(
+    "slices", "", "With --plan: devices together, such as '8 x NVIDIA H200 SXM, 64 x TPU v5e chip'.", flag_values=_FLAGS
+)
 _LIST = flags.DEFINE_bool(
     "list",
     False,
@@ -40,14 +43,14 @@ _PROCESS = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     log.show_progress()
-    from ipt_jax import experiment, plan, processes  # after the flags, so that --help answers at once
+    from ipt_jax import experiment, plan, processes, slices  # after the flags, so that --help answers at once
 
     config = _config()
     workdir = _WORKDIR.value or f"runs/{config.name}"
     if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
         raise InputError("--plan and --list are for one process; leave --distributed out")
     if _PLAN.value:
-        print(plan.describe(config, workdir))
+        print(plan.describe(config, workdir, _SLICES.value or slices.DEFAULT))
         return
     if _LIST.value:
         for line in experiment.list_jobs(config, workdir):

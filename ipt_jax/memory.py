@@ -17,6 +17,7 @@ from ipt_jax.losses import block_words
 from ipt_jax.models.blocked_attention import block_length
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.models.sharding import part_of
 
 # Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
 # and of the feed-forward network's inner rows; in the forward pass without rematerialisation, of the latter alone,
@@ -102,6 +103,7 @@ def step_estimate(
     weights: int,
     itemsize: int,
     share: int = 1,
+    parts: int = 1,
 ) -> Estimate:
     """The bytes on one device of a step of so many members on the longest of the rows.
 
@@ -110,12 +112,13 @@ def step_estimate(
       policy: what a gradient finds of each layer.
       weights, itemsize: as of `training_step`.
       share: devices that a member's rows are spread over.
+      parts: devices that the model is spread over.
     """
     config, prompt, training = decoder.config, settings.prompt, settings.training
     prompt_rows = settings.layout.prompt_tokens
     mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
     return training_step(
-        config,
+        part_of(config, parts),
         weights=weights,
         itemsize=itemsize,
         members=members,

@@ -10,6 +10,7 @@ from pathlib import Path
 import ml_collections
 import numpy as np
 
+from ipt_jax import slice_plan, slices
 from ipt_jax.devices import LAYER_SECONDS, PUBLISHED, Device, Work, this_device
 from ipt_jax.experiment import cache_dir, describe_devices, resolve, task_of
 from ipt_jax.forecast import SAMPLE, Forecast, embedding_flop, forecast, parameters
@@ -18,8 +19,10 @@ from ipt_jax.preparation import Preparer
 from ipt_jax.report.tables import Table, text_block
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import populations
+from ipt_jax.slice_plan import rounded
+from ipt_jax.slices import Split
 
-_BFLOAT16 = 2  # bytes
+_ONE = Split(PUBLISHED[0])  # any one device whose numbers are bfloat16
 _PARTS = ("Training", "Evaluation", "Retrieval", "All")
 _LEGEND = (
     "Tokens: of an input with its demonstrations, median and longest, and the room for them. Dropped, cut: "
@@ -29,12 +32,16 @@ _LEGEND = (
 )
 
 
-def describe(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> str:
+def describe(config: ml_collections.ConfigDict, workdir: str | os.PathLike, several: str = slices.DEFAULT) -> str:
     """The plan as text: what is done, populations, token budget, arithmetic, memory, and hours on some devices.
 
     Nothing is trained, nothing is written but the cache of data tables, and no weights are read: a model is its
     settings and its tokenizer here.
+
+    Args:
+      several: devices that share the work, in the words of `slices.parse`.
     """
+    sets = slices.parse(several)
     workdir, runs = Path(workdir), resolve(config)
     left = [run for run in runs if not RunFolder(workdir, run.id).finished]
     groups = populations(left)
@@ -46,7 +53,7 @@ def describe(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> s
     blocks = [f"{heading}; {len(left)} to do in {len(groups)} populations"]
     for lm in dict.fromkeys(each.lm for each in forecasts):
         own = [each for each in forecasts if each.lm is lm]
-        memory = max(each.memory(_BFLOAT16) for each in own)
+        memory = max(each.bytes(_ONE).least for each in own)
         title = (
             f"{lm.name}: {parameters(lm) / 1e6:,.1f} M parameters; in bfloat16 a device needs {memory / 1e9:,.2f} GB "
             "to train one prompt and to decode one row"
@@ -56,15 +63,24 @@ def describe(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> s
     largest = max((each.lm for each in forecasts), key=parameters)
     here = this_device(largest.decoder.config, largest.dtype)
     blocks.append(hours(forecasts, _embeddings(forecasts, preparer_of), here))
+    blocks.append(slice_plan.describe(forecasts, sets))
     return "\n\n".join(blocks)
 
 
-def preparers(config: ml_collections.ConfigDict) -> Callable[[ml_collections.FrozenConfigDict], Preparer]:
-    """Gives the preparer of a run's settings: one for each task and language model, one outline for each model."""
+def preparers(
+    config: ml_collections.ConfigDict,
+    outline: Callable[[ml_collections.FrozenConfigDict], loading.FrozenLM] | None = None,
+) -> Callable[[ml_collections.FrozenConfigDict], Preparer]:
+    """Gives the preparer of a run's settings: one for each task and language model, one outline for each model.
 
-    @functools.cache
-    def outline(model: ml_collections.FrozenConfigDict) -> loading.FrozenLM:
+    Args:
+      outline: gives the language model of `config.model` without its weights; by default it reads where that says.
+    """
+
+    def read(model: ml_collections.FrozenConfigDict) -> loading.FrozenLM:
         return loading.outline(model.source, dtype=model.dtype, revision=model.revision, attention=model.attention)
+
+    outline = functools.cache(outline or read)
 
     @functools.cache
     def preparer(model: ml_collections.FrozenConfigDict, task: ml_collections.FrozenConfigDict) -> Preparer:
@@ -123,14 +139,14 @@ def hours(forecasts: Sequence[Forecast], embeddings: float, here: Device) -> str
     """Hours of all that is left, on one of each device."""
     rows = []
     for device in (*PUBLISHED, here):
-        misfits = dict.fromkeys(each.lm.name for each in forecasts if not each.fits(device))
+        misfits = dict.fromkeys(each.lm.name for each in forecasts if not each.fits(Split(device)))
         cells = ["–"] * len(_PARTS)
         if not misfits:
-            seconds = [each.seconds(device) for each in forecasts]
+            seconds = [each.seconds(Split(device)) for each in forecasts]
             training, evaluation = (sum(column) for column in zip(*seconds, strict=True))
             retrieval = device.seconds(Work(embeddings))
             parts = (training, evaluation, retrieval, training + evaluation + retrieval)
-            cells = [_rounded(part / 3600) for part in parts]
+            cells = [rounded(part / 3600) for part in parts]
         fits = f"not {', '.join(misfits)}" if misfits else "yes"
         rows.append([device.name, f"{device.memory / 1e9:,.0f}", fits, *cells, device.source])
     header = ["One device", "Memory, GB", "Fits", *(f"{part}, h" for part in _PARTS), "Rates from"]
@@ -143,10 +159,3 @@ def hours(forecasts: Sequence[Forecast], embeddings: float, here: Device) -> str
         "Loading, compiling and scoring come on top. Dense retrieval is counted even if its vectors are cached.",
     ]
     return text_block(["Estimated time of what is left to do"], Table(header, rows), notes)
-
-
-def _rounded(number: float) -> str:
-    """130.4 → '130', 1.26 → '1.3', 0.0132 → '0.013', 0.001 → '< 0.01'."""
-    if number < 0.01:
-        return "< 0.01"
-    return f"{number:,.0f}" if number >= 10 else f"{number:.2g}"

@@ -93,6 +93,7 @@ def arrange(
         weights=memory.bytes_on_device(lm.params),
         itemsize=np.dtype(lm.dtype).itemsize,
         share=1 if axis == "members" else groups,
+        parts=devices.shape["model"],
     )
 
     policy = rematerialisation
@@ -157,6 +158,7 @@ def train_population(
         schedule=training.schedule,
         accumulate=training.accumulate,
         rematerialisation=arrangement.rematerialisation,
+        axis=arrangement.axis,
     )
     spread_members = arrangement.axis == "members"
     if spread_members:

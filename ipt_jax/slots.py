@@ -20,6 +20,7 @@ from jax.sharding import Mesh, NamedSharding
 from ipt_jax import mesh
 from ipt_jax.decoding import Decoded, Model, Rows, Strategy, prefill, run
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.models.sharding import cache_spec
 from ipt_jax.prefix import Prefix
 from ipt_jax.work_list import Group, Plan
 
@@ -201,9 +202,13 @@ def _compile(function: Callable, static: _Static, tree: Any, leaves: tuple[jax.S
 
 def _answer(function: Callable, static: _Static, *arguments: Any) -> Any:
     """The shapes that `function` gives, as they lie on the devices."""
-    sharding = _over_data(static.devices)
     shapes = jax.eval_shape(functools.partial(function, static), *arguments)
-    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), shapes)
+    if static.devices is None:
+        return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), shapes)
+    return jax.tree.map(
+        lambda leaf, layout: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=layout),
+        *(shapes, _layouts(static, shapes)),
+    )
 
 
 def _grown(shapes: Any, slots: int) -> Any:
@@ -224,7 +229,22 @@ def _over_data(devices: Mesh | None) -> NamedSharding | None:
     return None if devices is None else mesh.over_data(devices)
 
 
+def _layouts(static: _Static, arrays: Any) -> Any:
+    """How the leaves of slots, or of rows that enter them, lie: over `data`, and keys and values as layers make them.
+
+    Left to the rule of the other leaves, every device would gather the heads of all of its group.
+    """
+    config, devices = static.decoder.config, static.devices
+
+    def layout(path: tuple[Any, ...], _: Any) -> NamedSharding:
+        is_cache = any(getattr(key, "name", None) in ("context", "generated") for key in path)
+        return NamedSharding(devices, cache_spec(config, devices)) if is_cache else mesh.over_data(devices)
+
+    return jax.tree_util.tree_map_with_path(layout, arrays)
+
+
 def _spread(static: _Static, arrays: Any) -> Any:
-    """Slots lie over the `data` axis, whatever the compiler would prefer: one program's answer fits the next one."""
-    sharding = _over_data(static.devices)
-    return arrays if sharding is None else jax.lax.with_sharding_constraint(arrays, sharding)
+    """Slots lie as `_layouts` says, whatever the compiler would prefer: one program's answer fits the next one."""
+    if static.devices is None:
+        return arrays
+    return jax.lax.with_sharding_constraint(arrays, _layouts(static, arrays))

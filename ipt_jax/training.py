@@ -58,8 +58,9 @@ class Trainer:
     Attributes:
       steps, warmup_steps, schedule: see `optimizers.make_schedule`.
       weight_decay, clip_norm, kind, momentum: of the optimizer, applied per member; see `optimizers.make_optimizer`.
-      rematerialisation: what a gradient finds of each layer, see `models.rematerialisation`.
       accumulate: parts that a batch is cut into and run one after another; the gradient is that of the whole batch.
+      rematerialisation: what a gradient finds of each layer, see `models.rematerialisation`.
+      axis: what several devices share out, see `losses.member_losses`.
     """
 
     decoder: FrozenDecoder
@@ -73,6 +74,7 @@ class Trainer:
     schedule: str = "linear"
     accumulate: int = 1
     rematerialisation: str = "dots"
+    axis: str = "members"
 
     @property
     def optimizer(self) -> optax.GradientTransformation:
@@ -149,7 +151,7 @@ class Trainer:
 
         def loss(params, part):
             prompts = self.prompts.fold(params)
-            total, _ = member_losses(self.decoder, lm_params, prompts, part, self.rematerialisation)
+            total, _ = member_losses(self.decoder, lm_params, prompts, part, self.rematerialisation, self.axis)
             mean = total / counts
             return mean.sum(), mean  # a member's gradient sees its own term alone
 
@@ -168,7 +170,7 @@ class Trainer:
     @functools.partial(jax.jit, static_argnums=0)
     def losses(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
         """`member_losses` of the folded prompts, without gradients: for the dev split."""
-        return member_losses(self.decoder, lm_params, self.prompts.fold(params), batch)
+        return member_losses(self.decoder, lm_params, self.prompts.fold(params), batch, axis=self.axis)
 
     def dev_loss(self, params: Any, lm_params: Any, batches: list[Batch]) -> np.ndarray:
         """Mean loss per target token over all batches: f32[K]."""

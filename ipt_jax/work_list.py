@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 
 from ipt_jax.models.config import DecoderConfig
+from ipt_jax.models.sharding import part_of
 from ipt_jax.search import Search
 
 # Shapes that a work list may have, at most and one for so many groups: each is a program to compile. A prefill is quick
@@ -60,7 +61,7 @@ def plan(lengths: Sequence[int], slots: int, limit: int, *, share: int = 1) -> P
     """
     slots = min(slots, 1 << (len(lengths) - 1).bit_length())
     slots = max(1, slots // share) * share
-    entering = min(slots, math.ceil(max(_ENTER_LEAST, slots // _ENTER_SHARE) / share) * share)
+    entering = rows_that_enter(slots, share)
     order = sorted(range(len(lengths)), key=lambda i: -lengths[i])
     groups = [tuple(order[i : i + entering]) for i in range(0, len(order), entering)]
     wanted = [min(round_up(lengths[group[0]]), limit) for group in groups]
@@ -108,14 +109,23 @@ def few_widths(wanted: Sequence[int], count: int) -> list[int]:
     return best[-1][1]
 
 
-def rows_that_fit(config: DecoderConfig, search: Search, *, positions: int, itemsize: int, budget: int) -> int:
+def rows_that_enter(slots: int, share: int = 1) -> int:
+    """How many rows are prefilled together, for so many slots over `share` devices."""
+    return min(slots, math.ceil(max(_ENTER_LEAST, slots // _ENTER_SHARE) / share) * share)
+
+
+def rows_that_fit(
+    config: DecoderConfig, search: Search, *, positions: int, itemsize: int, budget: int, parts: int = 1
+) -> int:
     """How many rows can be decoded at once in `budget` bytes, weights apart; at least one.
 
     Args:
       positions: of the longest context, prompt rows counted.
       itemsize: bytes of a number in the cache.
+      parts: devices that share the model; each has its part of the cache.
     """
     beams = max(search.num_beams, search.num_return_sequences if search.do_sample else 1)
+    config = part_of(config, parts)
     kept = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize  # of one position
     inner = config.mlp_dim * (2 if config.gated_mlp else 1) + 4 * config.hidden_dim
     in_slot = (

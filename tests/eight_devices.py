@@ -9,26 +9,30 @@ import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from test_models_golden import GOLDEN, embed_after, load_case
 
+from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.hf_folder import WeightsFolder
 from ipt_jax.models.loading import HF_FAMILIES
-from ipt_jax.models.sharding import sharding
-from ipt_jax.models.weights import fill, places
+from ipt_jax.models.sharding import sharding, spread_heads
+from ipt_jax.models.weights import fill, places, with_repeated_heads
 
 
 def load_onto(case, mesh):
-    """The parameters of a golden checkpoint, read straight into their places on the mesh."""
-    decoder, params, _ = load_case(case)
-    family = HF_FAMILIES[json.loads((GOLDEN / case / "config.json").read_text())["model_type"]]
-    shapes = jax.eval_shape(lambda: params)
-    layouts = {place: sharding(decoder.config, mesh, place, leaf.shape) for place, leaf in places(shapes).items()}
+    """Decoder and parameters of a golden checkpoint, read straight into their places on the mesh, as `load` does."""
+    config, family = load_case(case)[0].config, HF_FAMILIES[model_type_of(case)]
+    own = spread_heads(config, mesh.shape["model"])
+    decoder, shapes = FrozenDecoder.abstract(own, jnp.float32, parts=mesh.shape["model"])
+    layouts = {place: sharding(own, mesh, place, leaf.shape) for place, leaf in places(shapes).items()}
     source = WeightsFolder(GOLDEN / case, family.HF_PREFIX)
-    tables = family.hf_weights(decoder.config), family.hf_ignored(decoder.config)
-    return fill(decoder, shapes, *tables, source, layouts)
+    table = with_repeated_heads(family.hf_weights(config), config, own.num_kv_heads // config.num_kv_heads)
+    return decoder, fill(decoder, shapes, table, family.hf_ignored(config), source, layouts)
 
 
-def answers(case, params, rows, prompt):
+def model_type_of(case):
+    return json.loads((GOLDEN / case / "config.json").read_text())["model_type"]
+
+
+def answers(decoder, params, rows, prompt):
     """f32[B, P + T, V] logits and f32[P, E] gradient of a sum that every logit has a part in."""
-    decoder, _, golden = load_case(case)
     weights = np.random.default_rng(0).standard_normal((rows.shape[0], 1, decoder.config.vocab_size))
 
     @jax.jit
@@ -43,21 +47,21 @@ def answers(case, params, rows, prompt):
 
 def main():
     case, results = sys.argv[1], []
-    _, params, golden = load_case(case)
+    decoder, params, golden = load_case(case)
     rows, prompt = np.tile(golden["tokens"], (3, 1))[:8], golden["prompt"]
-    whole = answers(case, params, rows, prompt)
+    whole = answers(decoder, params, rows, prompt)
     for shape in ((8, 1), (1, 8), (2, 4)):
         mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
-        spread = load_onto(case, mesh)
+        own, spread = load_onto(case, mesh)
         cut = sum(leaf.sharding.shard_shape(leaf.shape) != leaf.shape for leaf in jax.tree.leaves(spread))
         ours = answers(
-            case,
+            own,
             spread,
             jax.device_put(rows, NamedSharding(mesh, PartitionSpec("data"))),
             jax.device_put(prompt, NamedSharding(mesh, PartitionSpec())),
         )
         errors = [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(ours, whole, strict=True)]
-        results.append({"mesh": shape, "cut": cut, "errors": errors})
+        results.append({"mesh": shape, "cut": cut, "errors": errors, "kv_heads": own.config.num_kv_heads})
     print(json.dumps(results))
 
 

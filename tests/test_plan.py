@@ -13,6 +13,7 @@ from ipt_jax.devices import PUBLISHED
 from ipt_jax.experiment import resolve
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import populations
+from ipt_jax.slices import Split
 from ipt_jax.storage import write_json
 
 
@@ -28,10 +29,10 @@ def cache(tmp_path_factory):
     return tmp_path_factory.mktemp("cache")
 
 
-def forecasts_of(config, workdir):
+def forecasts_of(config, workdir, sample=forecast.SAMPLE):
     preparer_of = plan.preparers(config)
     return {
-        group[0].name: forecast.forecast(preparer_of(group[0].settings), group, workdir)
+        group[0].name: forecast.forecast(preparer_of(group[0].settings), group, workdir, sample)
         for group in populations(resolve(config))
     }
 
@@ -89,12 +90,11 @@ def test_a_run_that_takes_the_prompt_of_another_is_planned_and_trains_nothing(lm
     assert "transfer of PT, retrieved one-shot" in plan.describe(config, tmp_path)
 
 
-def test_a_sample_of_a_split_stands_for_all_of_it(lm_folder, cache, tmp_path, monkeypatch):
+def test_a_sample_of_a_split_stands_for_all_of_it(lm_folder, cache, tmp_path):
     config = config_for(lm_folder, cache, "pt")
     config.limit.train, config.limit.test = 0, 0  # 2,000 and 100
     whole = forecasts_of(config, tmp_path)["pt"]
-    monkeypatch.setattr(forecast, "SAMPLE", 40)
-    sampled = forecasts_of(config, tmp_path)["pt"]
+    sampled = forecasts_of(config, tmp_path, sample=40)["pt"]
     assert len(sampled.rows) == 40 and sampled.examples == whole.examples == 100
     for each in ("train", "prefill", "decode"):
         assert getattr(sampled, each) == pytest.approx(getattr(whole, each), rel=0.15)
@@ -106,15 +106,19 @@ def test_members_of_a_population_share_the_steps_of_training_and_decoding(lm_fol
         planned, runs=planned.runs[:1], train=planned.train / 2, prefill=planned.prefill / 2, decode=planned.decode / 2
     )
     # So little arithmetic that only the number of steps counts: two prompts train in the steps of one.
-    both, one = planned.seconds(PUBLISHED[0]), alone.seconds(PUBLISHED[0])
+    both, one = planned.seconds(Split(PUBLISHED[0])), alone.seconds(Split(PUBLISHED[0]))
     assert both[0] == one[0] and one[1] <= both[1] < 1.1 * one[1]
 
 
 def test_a_model_that_does_not_fit_a_device_is_said_not_to_and_has_no_hours_there(lm_folder, cache, tmp_path):
     planned = forecasts_of(config_for(lm_folder, cache, "pt"), tmp_path)["pt"]
     small = dataclasses.replace(PUBLISHED[0], memory=1000.0)
-    assert planned.fits(PUBLISHED[0]) and not planned.fits(small)
-    assert planned.memory(4) > planned.memory(2) > 2 * 2 * forecast.parameters(planned.lm)
+
+    def least(device, **changes):
+        return planned.bytes(Split(dataclasses.replace(device, **changes))).least
+
+    assert planned.fits(Split(PUBLISHED[0])) and not planned.fits(Split(small))
+    assert least(PUBLISHED[0], itemsize=4) > least(PUBLISHED[0]) > 2 * 2 * forecast.parameters(planned.lm)
     text = plan.hours([planned], 0.0, small)
     assert re.search(rf"not {re.escape(planned.lm.name)} +– +– +– +– ", text)
 

@@ -9,15 +9,16 @@ import jax
 import pytest
 from devices import simulated
 from jax.sharding import AbstractMesh, PartitionSpec
+from tiny import hf_config, write_hf_folder
 
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import HF_FAMILIES
-from ipt_jax.models.sharding import sharding
+from ipt_jax.models.sharding import part_of, sharding, spread_heads
 from ipt_jax.models.weights import places
 
 TESTS = Path(__file__).parent
 MESHES = {(8, 1), (1, 8), (2, 4)}  # data only, model only, mixed
-# Between them they have every kind of place; the quick ones a table cut by its width and one key-value head for two.
+# Between them they have every kind of place; the quick ones words that do not divide and a key-value head for two.
 CASES = [
     "gpt2_tied",
     "llama_tied_grouped",
@@ -25,13 +26,12 @@ CASES = [
 ]
 
 
-def on_eight(case):
-    """What `eight_devices` prints of a golden checkpoint: mesh → errors relative to one device, places that are cut."""
-    environment = simulated(8)
+def on_eight(script, argument):
+    """What a script prints of eight devices: mesh → how far it is from one device."""
     done = subprocess.run(
-        [sys.executable, str(TESTS / "eight_devices.py"), case],
+        [sys.executable, str(TESTS / script), argument],
         cwd=TESTS,
-        env=environment,
+        env=simulated(8),
         capture_output=True,
         text=True,
         timeout=500,
@@ -42,11 +42,21 @@ def on_eight(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case):
-    rows = on_eight(case)
+    rows = on_eight("eight_devices.py", case)
     assert set(rows) == MESHES
     for (_, model), row in rows.items():
         assert max(row["errors"]) < 2e-5
         assert (row["cut"] > 0) == (model > 1)
+        if case == "llama_tied_grouped":  # 2 key-value heads of 4: four devices have each twice, eight cannot share 4
+            assert row["kv_heads"] == (4 if model == 4 else 2)
+
+
+def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(tmp_path):
+    folder = write_hf_folder(tmp_path / "lm", "llama", num_attention_heads=8, num_key_value_heads=2)
+    rows = on_eight("decode_on_devices.py", str(folder))
+    assert {mesh: row["kv_heads"] for mesh, row in rows.items()} == {(8, 1): 2, (2, 4): 4, (1, 8): 8}
+    for row in rows.values():
+        assert row["rows"] == 22 and row["same"] == 1 and row["apart"] < 1e-4
 
 
 def layouts(model_type, parts, **settings):
@@ -57,15 +67,20 @@ def layouts(model_type, parts, **settings):
     return {place: sharding(decoder.config, mesh, place, leaf.shape).spec for place, leaf in places(shapes).items()}
 
 
-def test_gpt2_xl_over_five_devices_is_cut_by_heads_width_and_embedding():
+def test_gpt2_xl_over_five_devices_is_cut_by_heads_and_width_and_its_vocabulary_stays_whole():
     specs = layouts("gpt2", 5, vocab_size=50257, n_embd=1600, n_layer=48, n_head=25, n_positions=1024)
     assert specs["blocks.query.kernel"] == PartitionSpec(None, None, "model")
     assert specs["blocks.query.bias"] == PartitionSpec(None, "model")
     assert specs["blocks.out.kernel"] == PartitionSpec(None, "model", None)
     assert specs["blocks.up.kernel"] == PartitionSpec(None, None, "model")
     assert specs["blocks.down.kernel"] == PartitionSpec(None, "model", None)
-    assert specs["embedding"] == PartitionSpec(None, "model")  # 50,257 has no divisor 5, the width has
-    for place in ("blocks.out.bias", "blocks.down.bias", "blocks.attention_norm.scale", "position_embedding"):
+    for place in (
+        "embedding",
+        "blocks.out.bias",
+        "blocks.down.bias",
+        "blocks.attention_norm.scale",
+        "position_embedding",
+    ):
         assert set(specs[place]) <= {None}
 
 
@@ -91,3 +106,22 @@ def test_key_value_heads_are_cut_only_where_each_device_gets_whole_ones():
     assert set(specs["blocks.key.kernel"]) == {None}
     assert specs["blocks.query.kernel"] == PartitionSpec(None, None, "model")
     assert specs["embedding"] == PartitionSpec("model", None)
+
+
+@pytest.mark.parametrize(
+    ("heads", "groups", "parts", "repeated"),
+    [(64, 8, 8, 8), (64, 8, 16, 16), (64, 8, 64, 64), (32, 32, 8, 32), (9, 3, 2, 3), (12, 3, 4, 12), (12, 6, 4, 12)],
+)
+def test_key_value_heads_are_repeated_until_they_divide_where_query_heads_allow_it(heads, groups, parts, repeated):
+    settings = {"num_attention_heads": heads, "num_key_value_heads": groups, "hidden_size": 64 * heads}
+    config = HF_FAMILIES["llama"].config_from_hf(hf_config("llama", **settings))
+    own = spread_heads(config, parts)
+    assert own.num_kv_heads == repeated and own.num_kv_heads % config.num_kv_heads == 0
+    part = part_of(config, parts)
+    if heads % parts == 0 and repeated % parts == 0:
+        # A device's query heads meet the very key-value heads they had.
+        first = [head // (heads // groups) for head in range(heads)]
+        second = [head // (heads // repeated) // (repeated // groups) for head in range(heads)]
+        assert first == second
+        assert (part.num_heads, part.num_kv_heads) == (heads // parts, repeated // parts)
+    assert part.hidden_dim == config.hidden_dim and part.num_layers == config.num_layers

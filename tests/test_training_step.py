@@ -62,9 +62,13 @@ def test_no_sequence_is_cut_into_more_than_eight_blocks():
 
 
 @pytest.mark.parametrize("softcap", [None, 2.0])
-@pytest.mark.parametrize("block", [1, 7, 10, 37])  # the last of 37 words is a block of its own, shared, or alone
-def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, block):
-    words, width = 37, 12
+@pytest.mark.parametrize(
+    ("words", "parts", "block"),
+    # The last of 37 words is a block of its own, shared, or alone. 36 words have four parts of nine, 37 have none.
+    [*((37, 1, block) for block in (1, 7, 10, 37)), (36, 4, 1), (36, 4, 4), (36, 4, 37), (37, 4, 7)],
+)
+def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, words, parts, block):
+    width = 12
     hidden = jax.random.normal(jax.random.key(0), (3, 5, width))
     table = jax.random.normal(jax.random.key(1), (words, width))
     targets = jax.random.randint(jax.random.key(2), (3, 5), 0, words).at[0, :2].set(jnp.array([0, words - 1]))
@@ -79,7 +83,7 @@ def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(so
         return (losses * weights).sum(), losses
 
     def ours(hidden):
-        losses = token_losses(hidden, table, targets, softcap, block)
+        losses = token_losses(hidden, table, targets, softcap, block, parts)
         return (losses * weights).sum(), losses
 
     (_, wanted), gradient = obvious(hidden)
@@ -169,7 +173,8 @@ def test_rows_of_several_blocks_get_the_gradient_of_the_whole_sequence_whatever_
         assert relative_error(our_gradient, gradient) <= 2e-5
 
 
-def test_a_members_loss_and_gradient_are_those_of_its_solo_run():
+@pytest.mark.parametrize("axis", ["members", "rows"])
+def test_a_members_loss_and_gradient_are_those_of_its_solo_run(axis):
     decoder, params, golden = load_case("bloom")
     prompts = jnp.stack([golden["prompt"], 2 * golden["prompt"]])
     batch = batch_of(golden, members=2)
@@ -178,7 +183,7 @@ def test_a_members_loss_and_gradient_are_those_of_its_solo_run():
     @jax.jit
     @functools.partial(jax.value_and_grad, has_aux=True)
     def loss(prompts, batch):
-        total, _ = member_losses(decoder, params, prompts, batch)
+        total, _ = member_losses(decoder, params, prompts, batch, axis=axis)
         return total.sum(), total
 
     (_, together), gradients = loss(prompts, batch)

@@ -121,17 +121,24 @@ class FrozenDecoder:
 
     Hashable and free of arrays, so that it can be a static argument of `jax.jit`. Rows are padded on the
     right; position t of a row is t, prompt rows counted, so that padding never changes an answer.
+
+    Attributes:
+      attention: see `attention.causal_attention`.
+      parts: devices that share the parameters, see `models.sharding`.
     """
 
     config: DecoderConfig
     graphdef: Any
     attention: str = "xla"
+    parts: int = 1
 
     @classmethod
-    def abstract(cls, config: DecoderConfig, dtype: Any, attention: str = "xla") -> tuple[FrozenDecoder, Any]:
+    def abstract(
+        cls, config: DecoderConfig, dtype: Any, attention: str = "xla", parts: int = 1
+    ) -> tuple[FrozenDecoder, Any]:
         """The decoder and its parameters as shapes only: nothing is allocated or drawn at random."""
         graphdef, shapes = nnx.split(nnx.eval_shape(lambda: Decoder(config, dtype)))
-        return cls(config, graphdef, attention), shapes
+        return cls(config, graphdef, attention, parts), shapes
 
     def embed(self, params: Any, tokens: jax.Array) -> jax.Array:
         """i32[...] → [..., E], before positions are added: the space in which a soft prompt lives."""

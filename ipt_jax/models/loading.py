@@ -24,8 +24,8 @@ from ipt_jax.models.gguf_file import GgufFile
 from ipt_jax.models.hf_config import HfConfig
 from ipt_jax.models.hf_folder import WeightsFolder, read_json
 from ipt_jax.models.locate import KNOWN_FILES, PACKAGES, commit_of, locate
-from ipt_jax.models.sharding import sharding
-from ipt_jax.models.weights import fill, places
+from ipt_jax.models.sharding import sharding, spread_heads
+from ipt_jax.models.weights import fill, places, with_repeated_heads
 
 # By `model_type` in config.json, and by `general.architecture` in a GGUF file.
 HF_FAMILIES: dict[str, ModuleType] = {
@@ -143,10 +143,11 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
     config = family.config_from_hf(HfConfig(hf, str(path)))
     tokenizer = tokenizers.from_gguf(file.fields, str(path))  # before the weights: it is quick and may fail
     check_head_width(attention, config.head_dim)
-    decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
+    decoder, shapes, repeats = _spread(config, dtype, attention, mesh)
     params = shapes
     if weights:
-        params = fill(decoder, shapes, family.gguf_weights(config), [], file, _layouts(config, shapes, mesh))
+        table = with_repeated_heads(family.gguf_weights(config), config, repeats)
+        params = fill(decoder, shapes, table, [], file, _layouts(decoder.config, shapes, mesh))
     name = KNOWN_FILES.get(fingerprint) or file.fields.get("general.name") or path.stem
     return FrozenLM(
         name=f"{name} (dequantised from {file.quantisation})",
@@ -169,12 +170,13 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
     hf.check_all_understood()
     tokenizer = tokenizers.from_folder(path)
     check_head_width(attention, config.head_dim)
-    decoder, shapes = FrozenDecoder.abstract(config, dtype, attention)
+    decoder, shapes, repeats = _spread(config, dtype, attention, mesh)
     params, fingerprint = shapes, ""
     if weights:
         files = WeightsFolder(path, family.HF_PREFIX)
-        tables = family.hf_weights(config), family.hf_ignored(config)
-        params, fingerprint = fill(decoder, shapes, *tables, files, _layouts(config, shapes, mesh)), files.digest()
+        tables = with_repeated_heads(family.hf_weights(config), config, repeats), family.hf_ignored(config)
+        layouts = _layouts(decoder.config, shapes, mesh)
+        params, fingerprint = fill(decoder, shapes, *tables, files, layouts), files.digest()
     return FrozenLM(
         name=source,
         decoder=decoder,
@@ -184,6 +186,13 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
         dtype=dtype.name,
         revision=commit_of(path),
     )
+
+
+def _spread(config: DecoderConfig, dtype: Any, attention: str, mesh: Mesh | None) -> tuple[FrozenDecoder, Any, int]:
+    """The decoder as devices share it, its parameters as shapes, and how often it has each key-value head."""
+    parts = 1 if mesh is None else mesh.shape["model"]
+    own = spread_heads(config, parts)
+    return *FrozenDecoder.abstract(own, dtype, attention, parts), own.num_kv_heads // config.num_kv_heads
 
 
 def _layouts(config: DecoderConfig, shapes: Any, mesh: Mesh | None) -> dict[str, NamedSharding] | None:

@@ -41,6 +41,28 @@ def transposed(array: np.ndarray, config: DecoderConfig) -> np.ndarray:
     return array.T
 
 
+def with_repeated_heads(table: Sequence[Weight], config: DecoderConfig, times: int) -> list[Weight]:
+    """The table of a decoder that has each key-value head `times` times, side by side; see `sharding.spread_heads`.
+
+    Args:
+      config: of the decoder as the file has it, which the table is for.
+    """
+
+    def changed(row: Weight) -> Weight:
+        is_repeated = row.place.startswith(("blocks.key.", "blocks.value."))
+
+        def transform(array: np.ndarray, _config: DecoderConfig) -> np.ndarray:
+            own = row.transform(array, config)
+            if not is_repeated:
+                return own
+            heads = own.reshape(*own.shape[:-1], config.num_kv_heads, config.head_dim)
+            return heads.repeat(times, axis=-2).reshape(*own.shape[:-1], -1)
+
+        return dataclasses.replace(row, transform=transform)
+
+    return list(table) if times == 1 else [changed(row) for row in table]
+
+
 class TensorSource(Protocol):
     """Where tensors come from: a safetensors folder, a GGUF file."""
 

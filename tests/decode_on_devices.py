@@ -1,0 +1,50 @@
+"""Run by `test_sharding` on eight simulated devices: prints whether they write the tokens of one.
+
+python tests/decode_on_devices.py FOLDER_OF_A_LANGUAGE_MODEL
+"""
+
+import json
+import sys
+
+import jax
+import numpy as np
+from jax.sharding import AxisType
+
+from ipt_jax import generation
+from ipt_jax.mesh import replicated
+from ipt_jax.models.loading import load
+from ipt_jax.search import Search
+
+SEARCHES = [Search(max_new_tokens=6), Search(max_new_tokens=6, num_beams=2)]
+PROMPTS = np.random.default_rng(0).standard_normal((2, 3, 32)).astype(np.float32)
+WORK = [(row % 2, np.random.default_rng(row).integers(1, 200, 3 + row).tolist()) for row in range(11)]
+
+
+def written(folder, mesh):
+    """For each search and row: the tokens and their log-probability."""
+    lm = load(folder, mesh=mesh)
+    prompts = jax.device_put(PROMPTS, None if mesh is None else replicated(mesh))
+    found = []
+    for search in SEARCHES:
+        rows = generation.generate(
+            lm.decoder, lm.params, lm.tokenizer, prompts, WORK, search, batch_size=8, devices=mesh
+        )
+        found.append(dict(pair for part in rows for pair in part))
+    return lm.decoder.config.num_kv_heads, found
+
+
+def main():
+    _, alone = written(sys.argv[1], None)
+    results = []
+    for shape in ((8, 1), (2, 4), (1, 8)):
+        mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
+        heads, together = written(sys.argv[1], mesh)
+        pairs = [(one[i], other[i]) for one, other in zip(alone, together, strict=True) for i in one]
+        same = sum(one.tokens == other.tokens for one, other in pairs) / len(pairs)
+        apart = max(abs(one.log_probability - other.log_probability) for one, other in pairs)
+        results.append({"mesh": shape, "kv_heads": heads, "rows": len(pairs), "same": same, "apart": apart})
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
