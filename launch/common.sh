@@ -99,13 +99,14 @@ whole_number() {
   esac
 }
 
-# Finds CONFIG and WORKDIR among MAIN_FLAGS, and refuses what the launcher adds itself.
+# check_main_flags PLATFORM   finds CONFIG and WORKDIR among MAIN_FLAGS, and refuses what the launcher adds itself
 check_main_flags() {
-  local flag
+  local flag platform="--config.execution.platform=$1"
   for flag in "${MAIN_FLAGS[@]}"; do
     case "$flag" in
       --config=?*) CONFIG="${flag#*=}" ;;
       --workdir=?*) WORKDIR="${flag#*=}" ;;
+      --config.execution.platform=*) platform="" ;;
       --config | --workdir) fail "write $flag=VALUE, with the equals sign" ;;
       --distributed* | --coordinator_address* | --num_processes* | --process_id* | --only* | --list* | --plan*)
         fail "leave out $flag: $SELF says itself how ipt_jax.main is to run"
@@ -115,6 +116,7 @@ check_main_flags() {
   if [ -z "$CONFIG" ] || [ -z "$WORKDIR" ]; then
     fail "--config and --workdir are needed: bash $SELF … -- --config=configs/dart.py --workdir=runs/dart"
   fi
+  MAIN_FLAGS+=(${platform:+"$platform"}) # without the accelerator the program ends with an error and not on the CPU
 }
 
 # check_workdir_is_inside ALTERNATIVE   what is copied between machines has the same place in the checkout of each

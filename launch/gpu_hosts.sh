@@ -44,7 +44,7 @@ set_flag() {
 check() {
   local path
   [ "${#HOSTS[@]}" -gt 0 ] || fail "--hosts is needed: bash $SELF --hosts=node1,node2 -- …"
-  check_main_flags
+  check_main_flags gpu
   whole_number --port "$PORT"
   whole_number --restarts "$RESTARTS"
   [ -z "$GPUS" ] || whole_number --gpus-per-host "$GPUS"

@@ -87,6 +87,7 @@ submit() {
 
 submit_arrays() {
   local list depth depths populations count id="" name
+  # A login node has no GPU; what the populations are there follows from the platform among the flags.
   list="$(JAX_PLATFORMS=cpu "${PROGRAM[@]}" --list)" || fail "the program gave no list of its populations"
   depths="$(cut -sf 3 <<<"$list" | sort -nu)"
   for depth in $depths; do
@@ -99,7 +100,7 @@ submit_arrays() {
 }
 
 parse "$@"
-check_main_flags
+check_main_flags gpu
 whole_number --nodes "$NODES"
 whole_number --gpus-per-node "$GPUS"
 whole_number --restarts "$RESTARTS"

@@ -83,7 +83,7 @@ check() {
   case "$STEP" in
     create | delete) return ;;
   esac
-  check_main_flags
+  check_main_flags tpu
   case "$MOUNTED$WORKDIR" in
     yes/*) ;;
     yes*) fail "--mounted needs the workdir's absolute path on that disk, not --workdir=$WORKDIR" ;;

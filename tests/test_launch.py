@@ -15,6 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(__file__).parent / "stand_ins"
 EXPERIMENT = ["--config=configs/dart.py", "--workdir=runs/dart"]
+ON_GPU, ON_TPU = ("--config.execution.platform=gpu", "--config.execution.platform=tpu")
 SLICE = ["--name=tpu", "--zone=us-west4-a"]
 QUICK = ["--poll=0", "--fetch-every=0"]
 # Instead of an environment with jax: what stands for the program.
@@ -178,7 +179,7 @@ def test_a_slice_is_made_used_and_deleted(stand_ins):
     ]
     assert all("--zone=us-west4-a" in call for call in calls)
     assert calls[-1][3:] == ["delete", "tpu", "--zone=us-west4-a", "--force", "--quiet"]
-    program = ["-m", "ipt_jax.main", *EXPERIMENT, awkward, "--distributed"]
+    program = ["-m", "ipt_jax.main", *EXPERIMENT, awkward, ON_TPU, "--distributed"]
     assert stand_ins.calls("python") == [program] * 2  # the same on both workers, word for word
     assert done.stdout.count("found 0 rows") == 2
     assert (stand_ins.checkout / "runs" / "dart" / "results.jsonl").read_text() == "{}\n"
@@ -332,7 +333,7 @@ def test_one_job_has_a_task_per_gpu_of_every_node(cluster):
         *["--signal=TERM@120", "--time=4:00:00", "--comment=two words"],
     ]
     cluster.run("runs/dart/slurm/experiment.sh", SLURM_JOB_ID="7")
-    program = [".venv/bin/python", "-m", "ipt_jax.main", *EXPERIMENT, "--distributed"]
+    program = [".venv/bin/python", "-m", "ipt_jax.main", *EXPERIMENT, ON_GPU, "--distributed"]
     assert cluster.calls("srun") == [["--kill-on-bad-exit=1", *program]]
 
 
@@ -368,13 +369,19 @@ def test_arrays_wait_for_those_whose_prompts_they_take_and_the_report_for_all(cl
     assert "--array" not in scripts["report"] and "--only" not in scripts["report"]
 
 
+def test_a_platform_of_ones_own_stays(cluster):
+    cluster.tell("list", LIST)
+    cluster.run("launch/slurm.sh", "--array", "--", *EXPERIMENT, "--config.execution.platform=cpu")
+    assert cluster.calls("python") == [["-m", "ipt_jax.main", *EXPERIMENT, "--config.execution.platform=cpu", "--list"]]
+
+
 def test_each_job_of_an_array_carries_out_its_own_population_and_is_requeued_alone(cluster):
     cluster.tell("list", LIST)
     cluster.run("launch/slurm.sh", "--array", "--", *EXPERIMENT)
     cluster.tell("exit", "75")
     variables = {"SLURM_JOB_ID": "8", "SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "1"}
     cluster.run("runs/dart/slurm/populations-0.sh", status=75, **variables)
-    assert cluster.calls("python")[-1] == ["-m", "ipt_jax.main", *EXPERIMENT, "--only=bb22"]
+    assert cluster.calls("python")[-1] == ["-m", "ipt_jax.main", *EXPERIMENT, ON_GPU, "--only=bb22"]
     assert cluster.calls("scontrol") == [["requeue", "7_1"]]
 
 
@@ -409,7 +416,7 @@ def test_every_host_gets_the_same_command_and_its_place(cluster):
     awkward = '--config.layout.template=it\'s "$HOME"'
     done = cluster.run("launch/gpu_hosts.sh", "--hosts=me@a,b", "--port=999", "--", *EXPERIMENT, awkward)
     places = [f"--process_id={i}" for i in range(2)]
-    program = ["-m", "ipt_jax.main", *EXPERIMENT, awkward, "--distributed", "--coordinator_address=a:999"]
+    program = ["-m", "ipt_jax.main", *EXPERIMENT, awkward, ON_GPU, "--distributed", "--coordinator_address=a:999"]
     assert sorted(cluster.calls("python")) == [[*program, "--num_processes=2", place] for place in places]
     assert sorted(re.sub(r"\d rows", "rows", line) for line in done.stdout.splitlines()) == [
         "[b] found rows",
