@@ -12,17 +12,14 @@ import jax
 import ml_collections
 
 from ipt_jax import accelerators, jobs, log, preemption, processes, report
-from ipt_jax.accelerators import describe_devices
 from ipt_jax.errors import InputError
-from ipt_jax.execution import Execution, cache_dir, task_of
+from ipt_jax.execution import Execution, task_of
 from ipt_jax.jobs import Job
 from ipt_jax.results import sync_results
 from ipt_jax.runs import Run, expand
 from ipt_jax.sources import resolve_sources
 from ipt_jax.storage import write_json
 from ipt_jax.tasks import base
-
-__all__ = ["Execution", "cache_dir", "describe_devices", "list_jobs", "resolve", "run", "task_of"]
 
 _log = logging.getLogger(__name__)
 

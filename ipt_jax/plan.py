@@ -11,8 +11,10 @@ import ml_collections
 import numpy as np
 
 from ipt_jax import slice_plan, slices
+from ipt_jax.accelerators import describe_devices
 from ipt_jax.devices import LAYER_SECONDS, PUBLISHED, Device, Work, this_device
-from ipt_jax.experiment import cache_dir, describe_devices, resolve, task_of
+from ipt_jax.execution import cache_dir, task_of
+from ipt_jax.experiment import resolve
 from ipt_jax.forecast import SAMPLE, Forecast, embedding_flop, forecast, parameters
 from ipt_jax.models import loading
 from ipt_jax.preparation import Preparer

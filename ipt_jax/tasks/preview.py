@@ -161,7 +161,7 @@ def main(argv: list[str]) -> None:
     task = get_task(argv[1], _DATA_DIR.value, **parse_options(argv[1], _OPTION.value))
     task.files(_SPLIT.value)  # A missing file is told before a model is loaded.
     log.show_progress()
-    from ipt_jax.experiment import cache_dir
+    from ipt_jax.execution import cache_dir
 
     if _DEMONSTRATIONS.value and _RETRIEVER.value == "dense":
         from ipt_jax.models import loading
