@@ -1,11 +1,11 @@
 """How cost grows: large models on several devices, and the whole study on one, eight and sixty-four.
 
     python -m benchmarks.scaling models [--into=docs/scaling.md]
-    python -m benchmarks.scaling study --data_dir=DIR [--tasks=dart,mtop,…] [--into=docs/scaling.md]
+    python -m benchmarks.scaling study --data_dir=DIR [--tasks=dart,mtop,…] [--experiments=table1,…] [--into=FILE]
 
 `models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the
-synthetic sample. `study`: all experiments of configs/paper, each run once, with the paper's models as shapes. Both
-count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
+synthetic sample. `study`: experiments of configs/paper, all by default, each run once, with the paper's models as
+shapes. Both count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("part", choices=("models", "study"))
     parser.add_argument("--data_dir", default="data", help="holds a folder of released files for each task")
     parser.add_argument("--tasks", default="totto,dart,spider,mtop,logic2text")
+    parser.add_argument("--experiments", default=",".join(EXPERIMENTS), help="files of configs/paper")
     parser.add_argument("--sample", type=int, default=100, help="examples of a split that are laid out")
     parser.add_argument("--slices", default="1 x NVIDIA H200 SXM, 8 x NVIDIA H200 SXM, 64 x TPU v5e chip")
     parser.add_argument("--price", action="append", default=[], help="'DEVICE=dollars per hour', over the default")
@@ -84,12 +85,12 @@ def models(slices: str, sample: int) -> str:
 
 def study(flags: Any, prices: dict[str, float]) -> str:
     """What there is to do, and hours and dollars of it: devices as one mesh, or each population on its own group."""
-    found = planned(*_study_runs(flags.tasks, flags.data_dir), flags.sample)
+    found = planned(*_study_runs(flags), flags.sample)
     sets = parse(flags.slices)
     works = {device: _jobs(found, device) for _, device in sets}
     return "\n\n".join(
         [
-            f"Tasks counted: {flags.tasks}. {sum(len(each) for each, _ in found):,} runs, {len(found):,} populations.",
+            f"Experiments: {flags.experiments}; tasks: {flags.tasks}. {sum(len(each) for each, _ in found):,} runs, {len(found):,} populations.",
             _work(found),
             table(
                 ["Devices", "As", "Training, h", "Evaluation, h", "Elapsed, h", "Device hours", "$ an hour", "$"],
@@ -104,12 +105,12 @@ def study(flags: Any, prices: dict[str, float]) -> str:
     )
 
 
-def _study_runs(tasks: str, data_dir: str) -> tuple[list[Run], Any]:
-    """The runs of all experiments, each once although several of them have it, and a config of them."""
+def _study_runs(flags: Any) -> tuple[list[Run], Any]:
+    """The runs of the experiments, each once although several of them have it, and a config of them."""
     runs: dict[str, Run] = {}
-    for name in EXPERIMENTS:
+    for name in flags.experiments.split(","):
         config = importlib.import_module(f"configs.paper.{name}").get_config()
-        config.tasks, config.data_dir, config.models = tasks, data_dir, ",".join(MODELS)
+        config.tasks, config.data_dir, config.models = flags.tasks, flags.data_dir, ",".join(MODELS)
         config.model.dtype = "bfloat16"
         runs |= {run.id: run for run in resolve(config)}
     return list(runs.values()), config

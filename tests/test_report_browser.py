@@ -7,7 +7,6 @@ import pytest
 
 from ipt_jax.report import render
 from ipt_jax.report.collect import collect
-from ipt_jax.report.examples import example_scores
 from ipt_jax.results import append_rows, read_rows, run_folders
 from tests.chromium import BROWSER, Chromium
 from tests.report_samples import METHODS, make_workdir
@@ -179,7 +178,7 @@ def test_examples_can_be_chosen_by_which_method_wins_over_the_mean_of_its_seeds(
 def _rounded_means(method):
     """As the page knows them: the page holds scores with one digit."""
     columns = [{row["id"]: round(row["score"], 1) for row in run.predictions} for run in method.runs]
-    return {id: sum(column[id] for column in columns) / len(columns) for id in example_scores(method)}
+    return {id: sum(column[id] for column in columns) / len(columns) for id in method.example_scores}
 
 
 def test_examples_can_be_chosen_and_ordered_by_the_similarity_of_the_demonstration(report, methods, opened):

@@ -25,7 +25,6 @@ from ipt_jax.report.comparison import (
     p_text,
     signed,
 )
-from ipt_jax.report.examples import example_scores
 from ipt_jax.report.findings import same_length_pairs
 from ipt_jax.report.prompt_length import prompt_lengths, scores_by_length
 from ipt_jax.report.similarity import similarities
@@ -108,7 +107,7 @@ def _where_similar(settings: Sequence[Setting]) -> Claim:
     claim = "IPT gains more on PT where the demonstration is more similar to the input"
     tested = []
     for setting, ipt, pt in _pairs(settings):
-        near, ours, theirs = similarities(ipt), example_scores(ipt), example_scores(pt)
+        near, ours, theirs = similarities(ipt), ipt.example_scores, pt.example_scores
         shared = [id for id in near if id in ours and id in theirs]
         gains = [ours[id] - theirs[id] for id in shared]
         if len(shared) > 2 and np.ptp(gains) > 0 and np.ptp([near[id] for id in shared]) > 0:

@@ -6,6 +6,7 @@ their seed; where several learning rates were tried, it is the runs with the cho
 unreadable becomes a note in the report, never a failure.
 """
 
+import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,15 @@ class Method:
     def scores(self) -> list[float]:
         """The score of the whole split of each run."""
         return [run.result["score"] for run in self.runs]
+
+    @functools.cached_property
+    def example_scores(self) -> dict[str, float]:
+        """Example id → score, mean over the runs, for the examples that have a score in every run."""
+        per_run = [
+            {row["id"]: row["score"] for row in run.predictions if row.get("score") is not None} for run in self.runs
+        ]
+        shared = [example for example in per_run[0] if all(example in scores for scores in per_run)]
+        return {example: sum(scores[example] for scores in per_run) / len(per_run) for example in shared}
 
     @property
     def prompt_tokens(self) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method
-from ipt_jax.report.examples import example_scores
 from ipt_jax.report.statistics import Difference, Spread, approximate_randomisation, holm, paired_bootstrap, spread
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "open"
@@ -52,7 +51,7 @@ class Judged:
 def compare(contender: Method, baseline: Method) -> Comparison:
     """A claim about the contender, tested on the examples that both methods have scores of."""
     scores = [spread(method.scores) for method in (contender, baseline)]
-    ours, theirs = example_scores(contender), example_scores(baseline)
+    ours, theirs = contender.example_scores, baseline.example_scores
     shared = [example for example in theirs if example in ours]
     if len(shared) < 2:
         return Comparison(*scores, None, None)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from ipt_jax.report.collect import Method, Setting
-from ipt_jax.report.examples import example_scores
 
 BINS = 6
 
@@ -61,7 +60,7 @@ def by_similarity(setting: Setting) -> BySimilarity | None:
     beside = [
         m for m in own if not m.prompt_tokens or not guide.prompt_tokens or m.prompt_tokens == guide.prompt_tokens
     ]
-    scores = {method.label: example_scores(method) for method in beside}
+    scores = {method.label: method.example_scores for method in beside}
     scores = {label: found for label, found in scores.items() if found}
     shared = [id for id in similarity if all(id in found for found in scores.values())]
     if len(shared) < BINS:
