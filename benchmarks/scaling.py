@@ -90,7 +90,8 @@ def study(flags: Any, prices: dict[str, float]) -> str:
     works = {device: _jobs(found, device) for _, device in sets}
     return "\n\n".join(
         [
-            f"Experiments: {flags.experiments}; tasks: {flags.tasks}. {sum(len(each) for each, _ in found):,} runs, {len(found):,} populations.",
+            f"Experiments: {flags.experiments}; tasks: {flags.tasks}.\n"
+            f"{sum(len(each) for each, _ in found):,} runs in {len(found):,} populations.",
             _work(found),
             table(
                 ["Devices", "As", "Training, h", "Evaluation, h", "Elapsed, h", "Device hours", "$ an hour", "$"],
