@@ -5,7 +5,7 @@
 
 `models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the
 synthetic sample. `study`: experiments of configs/paper, all by default, each run once, with the paper's models as
-shapes. Both count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document, see `benchmarks.documents`.
+shapes. Both count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document: `benchmarks.documents`.
 """
 
 from __future__ import annotations
