@@ -1,6 +1,6 @@
 """Run by `test_sharding` on eight simulated devices: prints whether they write the tokens of one.
 
-python tests/decode_on_devices.py FOLDER_OF_A_LANGUAGE_MODEL
+python tests/decode_on_devices.py FOLDER_OF_A_LANGUAGE_MODEL DATA,MODEL …
 """
 
 import json
@@ -36,7 +36,7 @@ def written(folder, mesh):
 def main():
     _, alone = written(sys.argv[1], None)
     results = []
-    for shape in ((8, 1), (2, 4), (1, 8)):
+    for shape in (tuple(map(int, text.split(","))) for text in sys.argv[2:]):
         mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
         heads, together = written(sys.argv[1], mesh)
         pairs = [(one[i], other[i]) for one, other in zip(alone, together, strict=True) for i in one]

@@ -92,13 +92,7 @@ def test_without_a_cluster_that_jax_knows_the_flags_that_are_wanted_are_named(mo
 
 
 RUNS = "pt,ipt,icl_retrieved_one_shot"
-QUICK = {
-    "training.steps": 2,
-    "training.eval_every": 2,
-    "limit.test": 4,
-    "decoding.max_new_tokens": 2,
-    "decoding.num_beams": 2,
-}
+QUICK = {"training.steps": 2, "training.eval_every": 2, "limit.test": 4, "decoding.max_new_tokens": 2}
 
 
 @pytest.fixture(scope="module")
@@ -166,11 +160,12 @@ def same_outcome(alone, workdir):
             np.testing.assert_allclose(*[[loss for _, loss in each] for each in losses], rtol=TOLERANCE)
 
 
-def test_two_processes_end_with_the_results_of_one_and_only_the_first_has_the_folder(lm_folder, tmp_path):
-    said = run_together(
-        tmp_path, lm_folder, 2, *(f"--config.{leaf}={value}" for leaf, value in QUICK.items()), only="pt"
-    )
-    same_outcome(done_alone(lm_folder, tmp_path, "pt", QUICK), tmp_path / "workdir0")
+@pytest.mark.parametrize("beams", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_two_processes_end_with_the_results_of_one_and_only_the_first_has_the_folder(beams, lm_folder, tmp_path):
+    changes = QUICK | {"decoding.num_beams": beams}
+    flags = [f"--config.{leaf}={value}" for leaf, value in changes.items()]
+    said = run_together(tmp_path, lm_folder, 2, *flags, only="pt")
+    same_outcome(done_alone(lm_folder, tmp_path, "pt", changes), tmp_path / "workdir0")
     assert not (tmp_path / "workdir1").exists() and (tmp_path / "workdir0" / "report" / "index.html").exists()
     silent = [line for line in said[1].splitlines() if not line.startswith("[Gloo]")]
     assert "PT" in said[0] and silent == []  # progress, messages and the table come from the first alone

@@ -26,10 +26,10 @@ CASES = [
 ]
 
 
-def on_eight(script, argument):
+def on_eight(script, *arguments):
     """What a script prints of eight devices: mesh → how far it is from one device."""
     done = subprocess.run(
-        [sys.executable, str(TESTS / script), argument],
+        [sys.executable, str(TESTS / script), *arguments],
         cwd=TESTS,
         env=simulated(8),
         capture_output=True,
@@ -51,10 +51,11 @@ def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case):
             assert row["kv_heads"] == (4 if model == 4 else 2)
 
 
-def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(tmp_path):
+@pytest.mark.parametrize("heads", [{(8, 1): 2, (2, 4): 4}, pytest.param({(1, 8): 8}, marks=pytest.mark.slow)])
+def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(heads, tmp_path):
     folder = write_hf_folder(tmp_path / "lm", "llama", num_attention_heads=8, num_key_value_heads=2)
-    rows = on_eight("decode_on_devices.py", str(folder))
-    assert {mesh: row["kv_heads"] for mesh, row in rows.items()} == {(8, 1): 2, (2, 4): 4, (1, 8): 8}
+    rows = on_eight("decode_on_devices.py", str(folder), *(f"{data},{model}" for data, model in heads))
+    assert {mesh: row["kv_heads"] for mesh, row in rows.items()} == heads
     for row in rows.values():
         assert row["rows"] == 22 and row["same"] == 1 and row["apart"] < 1e-4
 
