@@ -9,6 +9,7 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
+from launchers import cluster, committed, stand_ins  # noqa: E402, F401  (fixtures)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -1,6 +1,9 @@
-"""Environments of processes that see several simulated devices."""
+"""Processes that see several simulated devices: their environment, and what they answer."""
 
+import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -14,3 +17,12 @@ def simulated(count):
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
     }
+
+
+def answer_of(arguments, count, folder=ROOT, timeout=900):
+    """The JSON in the last line that Python prints, run with these arguments on so many devices."""
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=folder, env=simulated(count), capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])

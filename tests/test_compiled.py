@@ -1,11 +1,7 @@
 """Collectives of compiled programs: read from HLO text, and held against what is planned, on simulated devices."""
 
-import json
-import subprocess
-import sys
-
 import pytest
-from devices import ROOT, simulated
+from devices import answer_of
 
 from benchmarks.shapes import outline
 from ipt_jax import compiled
@@ -85,16 +81,8 @@ def test_groups_that_are_written_in_an_unknown_way_are_an_error():
 
 def reports(*flags):
     """What `benchmarks.programs` says of each program."""
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.programs", "--json", *flags],
-        cwd=ROOT,
-        env=simulated(1),
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return {report["program"]: report for report in json.loads(done.stdout.splitlines()[-1])}
+    printed = answer_of(["-m", "benchmarks.programs", "--json", *flags], 1)
+    return {report["program"]: report for report in printed}
 
 
 def check(report, small=512):

@@ -1,12 +1,9 @@
 """Populations over several devices, in parts that fit, and as a search for the learning rate."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from devices import simulated
+from devices import answer_of
 from ml_collections import FrozenConfigDict
 
 from configs import common
@@ -22,17 +19,7 @@ TOLERANCE = 1e-5  # relative; sums over devices are added in another order
 
 @pytest.fixture(scope="module")
 def on_devices(tmp_path_factory):
-    environment = simulated(8)
-    done = subprocess.run(
-        [sys.executable, str(TESTS / "prompts_on_devices.py"), str(tmp_path_factory.mktemp("devices"))],
-        cwd=TESTS,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return answer_of([str(TESTS / "prompts_on_devices.py"), str(tmp_path_factory.mktemp("devices"))], 8, folder=TESTS)
 
 
 @pytest.mark.parametrize("axis", ["rows", "members"])

@@ -1,13 +1,10 @@
 """Parameters over the mesh's model axis: which place is cut how, and the same answers on eight devices as on one."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
 import pytest
-from devices import simulated
+from devices import answer_of
 from jax.sharding import AbstractMesh, PartitionSpec
 from tiny import hf_config, write_hf_folder
 
@@ -28,16 +25,8 @@ CASES = [
 
 def on_eight(script, *arguments):
     """What a script prints of eight devices: mesh → how far it is from one device."""
-    done = subprocess.run(
-        [sys.executable, str(TESTS / script), *arguments],
-        cwd=TESTS,
-        env=simulated(8),
-        capture_output=True,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return {tuple(row["mesh"]): row for row in json.loads(done.stdout.splitlines()[-1])}
+    printed = answer_of([str(TESTS / script), *arguments], 8, folder=TESTS)
+    return {tuple(row["mesh"]): row for row in printed}
 
 
 @pytest.mark.parametrize("case", CASES)
