@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting
 from ipt_jax.report.comparison import LEVEL, OPEN, Judged, compare, judge, p_text, signed
+from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.statistics import Spread
-from ipt_jax.report.tables import metric_title
 
 __all__ = ["Finding", "findings"]
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.paper import models_beside, paper_methods, paper_score
-from ipt_jax.report.tables import Table, metric_title, score_cell
+from ipt_jax.report.tables import Table, score_cell
 
 
 @dataclass(frozen=True)

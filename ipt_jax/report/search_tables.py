@@ -5,6 +5,7 @@ import io
 from collections.abc import Sequence
 
 from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.search import Candidate, Search, outcome
 from ipt_jax.report.statistics import Spread
 from ipt_jax.report.tables import (
@@ -13,7 +14,6 @@ from ipt_jax.report.tables import (
     caution,
     latex_block,
     markdown_block,
-    metric_title,
     score_spread,
     text_block,
 )

@@ -7,24 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.metric_titles import metric_meaning, metric_title
 from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.statistics import Spread, spread
 
 FOOTNOTE = "Mean ± sample standard deviation over seeds; a single seed has no deviation and no interval."
-
-_METRIC_TITLES = {
-    "bleu_unifiedskg": "BLEU (UnifiedSKG)",
-    "bleu_official": "BLEU (official)",
-}
-_METRIC_MEANINGS = {
-    "bleu_unifiedskg": "as UnifiedSKG computes it (sacrebleu, 13a tokens, cased, all references)",
-    "bleu_official": "as DART's own script computes it (lower-cased, split at punctuation, the first three references)",
-}
-
-
-def metric_title(name: str) -> str:
-    """'bleu_official' → 'BLEU (official)'; a metric without a title is called by its name."""
-    return _METRIC_TITLES.get(name, name)
 
 
 def metric_notes(setting: Setting) -> list[str]:
@@ -32,10 +19,10 @@ def metric_notes(setting: Setting) -> list[str]:
     signatures = (setting["scores"] or {}).get("signatures") or {}
     notes = []
     for name in metric_names(setting):
-        meaning = f", {_METRIC_MEANINGS[name]}" if name in _METRIC_MEANINGS else ""
+        signature = str(signatures.get(name, "not recorded"))
+        meaning = metric_meaning(signature)
         headline = " It is the score that claims are judged by." if name == setting["metric"] else ""
-        signature = signatures.get(name, "not recorded")
-        notes.append(f"{metric_title(name)}{meaning}.{headline} Signature: {signature}")
+        notes.append(f"{metric_title(name)}{meaning and f', {meaning}'}.{headline} Signature: {signature}")
     return notes
 
 

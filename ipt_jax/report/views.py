@@ -9,12 +9,13 @@ from ipt_jax.report.collect import Setting
 from ipt_jax.report.comparison import OPEN, Judged, p_text
 from ipt_jax.report.demonstrations import trained_and_tested
 from ipt_jax.report.figures import COLOURS, Axes, Figure
+from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.overview import Overview, overviews
 from ipt_jax.report.paper import paper_numbers
 from ipt_jax.report.prompt_length import Length, prompt_lengths
 from ipt_jax.report.similarity import Bin, BySimilarity, by_similarity
 from ipt_jax.report.statistics import holm
-from ipt_jax.report.tables import FOOTNOTE, Table, metric_title
+from ipt_jax.report.tables import FOOTNOTE, Table
 from ipt_jax.report.transfer import Transfer
 
 
