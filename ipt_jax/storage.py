@@ -251,13 +251,8 @@ def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
             os.fsync(file.fileno())
         if replace:
             os.replace(temporary, path)
-        else:
-            try:
-                os.link(temporary, path)  # unlike a rename it fails where there is a file
-            except FileExistsError:
-                return False
-            finally:
-                temporary.unlink()
+        elif not _move_to_free_name(temporary, path):
+            return False
         _sync_folder(path.parent)
         return True
     except FileNotFoundError:  # the folder does not exist: a defect of the caller, not of the disk
@@ -265,6 +260,25 @@ def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise _disk_error(path, len(data), error) from error
+
+
+def _move_to_free_name(temporary: Path, path: Path) -> bool:
+    """Renames a file unless there is one of that name (False); the temporary name is gone in either case."""
+    try:
+        os.link(temporary, path)  # unlike a rename it fails where there is a file
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # A file system without hard links (exFAT): between the look and the rename there is an instant for another
+        # program, whose file would then be replaced by an equal one.
+        if path.exists():
+            return False
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,5 +1,7 @@
 """Run folders and JSON Lines: ids, torn lines, a full disk, concurrent writers, finishing twice."""
 
+import errno
+import os
 import subprocess
 import sys
 import textwrap
@@ -212,7 +214,13 @@ def test_a_row_with_a_unique_key_is_appended_once_by_any_number_of_writers(tmp_p
     assert read_rows(tmp_path / "rows.jsonl") == [{"run": "a"}, {"run": "b"}]
 
 
-def test_finishing_a_run_twice_keeps_the_first_result_and_one_row(tmp_path):
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "a file system without hard links"])
+def test_finishing_a_run_twice_keeps_the_first_result_and_one_row(tmp_path, monkeypatch, links):
+    def refuse(*_):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
     folder = RunFolder(tmp_path, "abc")
     assert not folder.finished
     folder.finish({"run": "abc", "score": 1.0})
@@ -220,6 +228,7 @@ def test_finishing_a_run_twice_keeps_the_first_result_and_one_row(tmp_path):
     assert folder.finished
     assert read_json(folder.result) == {"run": "abc", "score": 1.0}
     assert read_rows(tmp_path / "results.jsonl") == [{"run": "abc", "score": 1.0}]
+    assert not [path.name for path in folder.path.iterdir() if path.name.startswith(".")]
 
 
 def test_a_result_of_another_run_is_refused(tmp_path):
