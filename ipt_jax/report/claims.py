@@ -18,8 +18,9 @@ from ipt_jax.report.comparison import (
     LEVEL,
     OPEN,
     SUPPORTED,
-    Judged,
     compare,
+    compared_cells,
+    compared_header,
     judge,
     overall,
     p_text,
@@ -97,10 +98,10 @@ def _not_always(settings: Sequence[Setting]) -> Claim:
     )
     better = {SUPPORTED: "IPT", CONTRADICTED: "PT", OPEN: "undecided"}
     rows = [
-        [_place(setting, pt), *_compared(each), better[each.verdict]]
+        [_place(setting, pt), *compared_cells(each), better[each.verdict]]
         for (setting, _, pt), each in zip(pairs, judged, strict=True)
     ]
-    return Claim(claim, verdict, sentence, Table([*_compared_header("Task", "IPT", "PT"), "Better"], rows))
+    return Claim(claim, verdict, sentence, Table(["Task", *compared_header("IPT", "PT"), "Better"], rows))
 
 
 def _where_similar(settings: Sequence[Setting]) -> Claim:
@@ -179,13 +180,13 @@ def _transfers(matrices: Sequence[Transfer]) -> Claim:
     rows = [
         [
             f"{cell.source} → {cell.target}" + (f", {matrix.model}" if len(models) > 1 else ""),
-            *_compared(cell.judged),
+            *compared_cells(cell.judged),
             cell.judged.verdict,
         ]
         for matrix, cell in cells
     ]
     sentence = f"Of {_places(cells)}, {_counts(verdicts)}. {_HOLDS}"
-    header = [*_compared_header("Prompt → task", "Transfer", "ICL"), "Verdict"]
+    header = ["Prompt → task", *compared_header("Transfer", "ICL"), "Verdict"]
     return Claim(claim, overall(verdicts), sentence, Table(header, rows))
 
 
@@ -208,19 +209,6 @@ def _by_sign(value: float, p_value: float) -> str:
     if p_value >= LEVEL or value == 0:
         return OPEN
     return SUPPORTED if value > 0 else CONTRADICTED
-
-
-def _compared_header(place: str, ours: str, theirs: str) -> list[str]:
-    return [place, ours, theirs, "Difference per example, 95 % interval", "Corrected p", "Examples"]
-
-
-def _compared(judged: Judged) -> list[str]:
-    comparison = judged.comparison
-    scores, examples = [str(comparison.ours), str(comparison.theirs)], comparison.examples
-    if examples is None:
-        return [*scores, "–", "–", "–"]
-    interval = f"{signed(examples.mean)}, {signed(examples.low)} to {signed(examples.high)}"
-    return [*scores, interval, p_text(judged.p_value), f"{examples.n:,}"]
 
 
 def _place(setting: Setting, pt: Method) -> str:

@@ -64,6 +64,11 @@ class Method:
     def retriever(self) -> str | None:
         return self.result.get("retriever") if self.demonstrations else None
 
+    @property
+    def least_similar(self) -> bool:
+        """Whether its demonstrations are the farthest: a control, of which nobody claims that it wins."""
+        return self.result.get("layout", {}).get("selection") == "farthest"
+
     def run_label(self, run: Run) -> str:
         return self.label if len(self.runs) == 1 else f"{self.label}, seed {run.seed}"
 

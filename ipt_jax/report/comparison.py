@@ -79,6 +79,21 @@ def _verdict(comparison: Comparison, p_value: float | None) -> str:
     return CONTRADICTED if comparison.examples.high < 0 and comparison.difference < 0 else OPEN
 
 
+def compared_header(ours: str, theirs: str) -> list[str]:
+    """The heads over `compared_cells`."""
+    return [ours, theirs, "Difference per example, 95 % interval", "Corrected p", "Examples"]
+
+
+def compared_cells(judged: Judged) -> list[str]:
+    """Both scores, the difference with its interval, the p-value and the number of examples, for a table."""
+    comparison = judged.comparison
+    scores, examples = [str(comparison.ours), str(comparison.theirs)], comparison.examples
+    if examples is None:
+        return [*scores, "–", "–", "–"]
+    interval = f"{signed(examples.mean)}, {signed(examples.low)} to {signed(examples.high)}"
+    return [*scores, interval, p_text(judged.p_value), f"{examples.n:,}"]
+
+
 def overall(verdicts: Sequence[str]) -> str:
     """Of a claim that was tested in several places: it needs one that supports it and none that contradicts it."""
     supported, contradicted = SUPPORTED in verdicts, CONTRADICTED in verdicts

@@ -38,7 +38,7 @@ def findings(setting: Setting) -> list[Finding]:
     methods = setting.methods
     baselines = [m for m in methods if not m.prompt_tokens and m.demonstrations == 1 and m.retriever == "random"]
     contenders = [m for m in methods if m.prompt_tokens or m.retriever not in (None, "random")]
-    contenders = [m for m in contenders if not _least_similar(m) and not m.result.get("prompt_source")]
+    contenders = [m for m in contenders if not m.least_similar and not m.result.get("prompt_source")]
     pairs = [(contender, baseline) for baseline in baselines for contender in contenders]
     pairs += same_length_pairs(setting)
     judged = judge([compare(*pair) for pair in pairs])
@@ -58,11 +58,6 @@ def same_length_pairs(setting: Setting) -> list[tuple[Method, Method]]:
         for pt in trained
         if ipt.demonstrations and not pt.demonstrations and ipt.prompt_tokens == pt.prompt_tokens
     ]
-
-
-def _least_similar(method: Method) -> bool:
-    """Whether its demonstrations are the farthest: a control, of which nobody claims that it wins."""
-    return method.result.get("layout", {}).get("selection") == "farthest"
 
 
 def _sentence(metric: str, judged: Judged) -> str:

@@ -29,8 +29,8 @@ from ipt_jax.results import write_text
 def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | None = None) -> Path:
     """Writes index.html, table.{txt,md,tex,csv} and the figures of one or several working directories.
 
-    Where there is something to say in them, besides: main_table (all tasks), claims (of the paper), views (by prompt
-    length, by similarity, …) and learning_rate (searches), each with the same four endings.
+    Where there is something to say in them, besides: main_table (all tasks), claims (of the paper), views (against
+    retrieval, by prompt length, by similarity, …) and learning_rate (searches), each with the same four endings.
 
     The page needs no server, network or other file. What is missing in a working directory is said in it.
 

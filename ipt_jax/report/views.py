@@ -1,10 +1,11 @@
-"""Looks at the runs beyond a table of methods: by prompt length, by similarity, across tasks; where runs allow it."""
+"""Looks at the runs beyond a table of methods: against retrieval, by prompt length, by similarity, across tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ipt_jax.report.against_retrieval import tuned_and_retrieved
 from ipt_jax.report.collect import Setting
 from ipt_jax.report.comparison import OPEN, Judged, p_text
 from ipt_jax.report.demonstrations import trained_and_tested
@@ -44,6 +45,10 @@ def views(setting: Setting, prefix: str = "") -> list[View]:
       prefix: begins the ids inside inline SVGs, because all figures of a page share one name space.
     """
     found = []
+    if table := tuned_and_retrieved(setting):
+        text = "Every tuned method against in-context learning with retrieved demonstrations, on the same examples."
+        notes = ("p-values by approximate randomisation, corrected by Holm for the number of rows.",)
+        found.append(View("Tuning against retrieval", (text,), (), ((setting.title, table),), notes))
     if lengths := prompt_lengths(setting):
         found.append(_length_view(setting, lengths, prefix))
     if bins := by_similarity(setting):
