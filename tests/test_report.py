@@ -56,8 +56,8 @@ def test_runs_that_differ_in_more_than_the_seed_are_kept_apart_and_say_in_what(t
     write_json(folder.run_json, {**config, "training": {"steps": 150, "batch_size": 4}})
     (setting,) = collect([tmp_path]).settings
     assert sorted(method.label for method in setting.methods) == [
-        "PT (training.batch_size=4)",
-        "PT (training.batch_size=null)",
+        "PT (batch_size=4)",
+        "PT (batch_size=null)",
     ]
 
 
@@ -134,7 +134,13 @@ def test_inline_curves_take_the_colour_of_the_page_and_share_no_id(setting):
 
 
 @pytest.mark.parametrize(
-    "label", ["PT", "ICL, retrieved one-shot", "PT (layout.prompt_tokens=100, training.steps=10000)"]
+    "label",
+    [
+        "PT",
+        "ICL, retrieved one-shot",
+        "PT (prompt_tokens=100, steps=10000)",
+        "PT (batch_size=32, eval_every=40, learning_rate=searched, prompt_tokens=100, steps=10000)",
+    ],
 )
 def test_a_legend_names_every_method_below_the_axes_and_inside_the_figure(label):
     axes = Axes("Loss", "legend")

@@ -270,7 +270,7 @@ def _order(method: Method) -> tuple:
 
 
 def _labels(groups: list[list[Run]], candidates: list[tuple[Candidate, ...]]) -> list[str]:
-    """The label of each group; those that share one get the leaves in which they differ, as `PT (P=5)`."""
+    """The label of each group; those that share one get the leaves in which they differ, as `PT (steps=480)`."""
     identities = [
         identity(runs[0]) | {"training.learning_rate": found[0].rate if len(found) == 1 else "searched"}
         for runs, found in zip(groups, candidates, strict=True)
@@ -282,7 +282,17 @@ def _labels(groups: list[list[Run]], candidates: list[tuple[Candidate, ...]]) ->
         differing = {k for k in keys if len({json.dumps(other.get(k), sort_keys=True) for other in same}) > 1}
         # The result says again what the layout says, under a shorter name.
         named = sorted(key for key in differing if key.removeprefix("layout.") not in differing - {key})
-        leaves = [f"{key}={json.dumps(one.get(key))}" for key in named]
+        leaves = [f"{_short(key, named)}={_plain(one.get(key))}" for key in named]
         label = str(one["method"])
         labels.append(f"{label} ({', '.join(leaves)})" if leaves else label)
     return labels
+
+
+def _short(key: str, others: Iterable[str]) -> str:
+    """'training.steps' → 'steps', where no other key ends alike."""
+    last = key.rpartition(".")[2]
+    return last if [other.rpartition(".")[2] for other in others].count(last) == 1 else key
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

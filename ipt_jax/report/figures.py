@@ -3,6 +3,7 @@
 import html
 import io
 import re
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _TEXT = "#7a7a7a"  # the inline version replaces it by the page's text colour
 _MOST_TICKS = 8
 _LEFT = 0.62  # inches left of the axes, for numbers
 _SIZE = (4.8, 3.1)  # inches; at about this width text keeps its size in the page
+_LEGEND_WIDTH = 56  # characters of a line in the legend, which fit in one column
 
 
 @dataclass(frozen=True)
@@ -234,10 +236,12 @@ class Axes:
 
         Matplotlib's own layout and its search for the best place take three times as long as drawing.
         """
-        names = self._axes.get_legend_handles_labels()[1]
+        lines, names = self._axes.get_legend_handles_labels()
+        names = [textwrap.fill(name, _LEGEND_WIDTH) for name in names]
         width, height = _SIZE
         columns = int((width - 0.6) / (0.5 + 0.062 * max(map(len, names), default=0))) or 1
-        legend = 0.17 * -(-len(names) // columns)
+        rows = sum(name.count("\n") + 1 for name in names) if columns == 1 else -(-len(names) // columns)
+        legend = 0.17 * rows
         height += legend
         self._canvas.set_size_inches(width, height)
         self._canvas.subplots_adjust(
@@ -245,7 +249,7 @@ class Axes:
         )
         if names:
             place = {"loc": "lower left", "bbox_to_anchor": (0.4 / width, 0), "ncols": columns}
-            self._canvas.legend(**place, frameon=False, fontsize=8, borderaxespad=0.2)
+            self._canvas.legend(lines, names, **place, frameon=False, fontsize=8, borderaxespad=0.2)
 
     def _style(self):
         import matplotlib
