@@ -8,6 +8,7 @@ import pytest
 from ipt_jax.report import tables
 from ipt_jax.report.collect import Method, Setting, collect
 from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
+from ipt_jax.report.runs import Run
 from tests.report_samples import make_workdir
 
 GIVEN = Path(__file__).parents[2] / "shared" / "paper_numbers.json"
@@ -33,6 +34,19 @@ def test_a_row_of_the_table_has_the_papers_score_of_that_method(tmp_path):
 
 
 @pytest.mark.skipif(not GIVEN.exists(), reason="the numbers as they were typed are not in ../shared")
+def test_of_several_prompt_lengths_the_papers_own_has_its_score_beside_it():
+    def tuned(rows):
+        result = {"run": str(rows), "method": "PT", "task": "dart", "model": "gpt2-xl", "prompt_tokens": rows}
+        return Method(f"PT (prompt_tokens={rows})", (Run({**result, "metric": "bleu_unifiedskg", "score": 1.0}),))
+
+    def beside(*lengths):
+        content = tables.table(Setting(tuple(map(tuned, lengths))))
+        return [row[content.header.index("Paper, GPT-2-XL")] for row in content.rows]
+
+    assert beside(1, 25, 100) == ["–", "43.5 ± 0.2", "–"]
+    assert beside(16) == ["43.5 ± 0.2"]
+
+
 def test_the_table_is_the_one_that_was_typed():
     given = json.loads(GIVEN.read_text())
     names = {"random one-shot ICL": "ICL, random one-shot", "PT": "PT", "IPT": "IPT"}

@@ -44,6 +44,16 @@ def test_the_score_of_a_bin_is_the_mean_of_its_examples():
     assert bins[0].scores == {"PT": 1.0, "IPT": pytest.approx(100 * np.mean([0.9, 1.0, 1.0, 0.95]))}
 
 
+def test_of_a_sweep_the_length_of_the_papers_main_table_is_shown_if_pt_was_tuned_with_as_many_rows():
+    def tuned(label, rows):
+        return method(f"{label} {rows}", int(label == "IPT"), [1.0] * 12, prompt_tokens=rows)
+
+    sweep = [tuned(label, rows) for rows in (1, 25, 100) for label in ("PT", "IPT")]
+    assert list(by_similarity(Setting((ICL, *sweep))).equal_width[0].scores) == ["ICL", "PT 25", "IPT 25"]
+    without_pt_25 = [one for one in sweep if one.label != "PT 25"]
+    assert list(by_similarity(Setting((ICL, *without_pt_25))).equal_width[0].scores) == ["ICL", "PT 100", "IPT 100"]
+
+
 def test_a_bin_without_examples_has_no_score():
     gap = [0.0, 0.01, 0.02, 0.03, 0.04, 0.05, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     rows = [{"id": str(i), "score": 1.0, "demonstrations": [{"id": "t", "similarity": s}]} for i, s in enumerate(gap)]

@@ -7,6 +7,8 @@ from typing import Any
 
 from ipt_jax.report.statistics import Spread
 
+MAIN_TABLE_ROWS = 25  # prompt rows of its main table
+
 # What the names of language models hold that the paper has numbers of.
 _MODELS = {"BLOOM-1.1B": "bloom-1b1", "OPT-1.3B": "opt-1.3b", "GPT-2-XL": "gpt2-xl"}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.paper import MAIN_TABLE_ROWS
 
 BINS = 6
 
@@ -45,18 +47,21 @@ class BySimilarity:
 def by_similarity(setting: Setting) -> BySimilarity | None:
     """Bins by the one retrieved demonstration of IPT, or without one of ICL; None where there is none.
 
-    Methods without demonstrations are looked at on the same examples.
+    Methods without demonstrations are looked at on the same examples. Of a sweep over prompt lengths, one is shown: one
+    that other tuned methods share, the main table's of the paper before longer ones, and those before shorter ones.
     """
     own = [method for method in setting.methods if not method.result.get("prompt_source")]
     guides = [method for method in own if method.demonstrations == 1 and method.retriever not in (None, "random")]
-    guides.sort(key=lambda method: -method.prompt_tokens)
+    alike = Counter(method.prompt_tokens for method in own if method.prompt_tokens)
+    guides.sort(
+        key=lambda m: (alike[m.prompt_tokens], m.prompt_tokens == MAIN_TABLE_ROWS, m.prompt_tokens), reverse=True
+    )
     for guide in guides:
         similarity = similarities(guide)
         if similarity:
             break
     else:
         return None
-    # Of a sweep over prompt lengths, only those as long as the guide's.
     beside = [
         m for m in own if not m.prompt_tokens or not guide.prompt_tokens or m.prompt_tokens == guide.prompt_tokens
     ]

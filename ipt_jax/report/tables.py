@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ipt_jax.report.collect import Method, Setting, collect
 from ipt_jax.report.metric_titles import metric_meaning, metric_title
-from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
+from ipt_jax.report.paper import MAIN_TABLE_ROWS, models_beside, paper_numbers, paper_score
 from ipt_jax.report.statistics import Spread, spread
 
 FOOTNOTE = "Mean ± sample standard deviation over seeds; a single seed has no deviation and no interval."
@@ -87,11 +87,18 @@ def table(setting: Setting) -> Table:
     rows = []
     for method in setting.methods:
         scores = [score_spread(method, metric) for metric in metrics]
-        papers = [paper_score(model, method.label, task) for model in beside]
+        papers = [paper_score(model, _paper_method(setting, method), task) for model in beside]
         numbers = [method.prompt_tokens, method.demonstrations, len(method.runs)]
         cells = [*scores, _interval(score_spread(method, setting["metric"])), *papers]
         rows.append([method.label, *(str(cell) if cell else "–" for cell in cells), *map(str, numbers)])
     return Table(header, rows, scores=len(metrics) + 1 + len(beside))
+
+
+def _paper_method(setting: Setting, method: Method) -> str:
+    """What the paper calls the method; of several prompt lengths, that of its main table alone has a name there."""
+    name = str(method.result.get("method"))
+    lengths = {other.prompt_tokens for other in setting.methods if str(other.result.get("method")) == name}
+    return name if len(lengths) == 1 or method.prompt_tokens == MAIN_TABLE_ROWS else ""
 
 
 def _interval(score: Spread | None) -> str:
