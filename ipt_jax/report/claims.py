@@ -212,7 +212,7 @@ def _by_sign(value: float, p_value: float) -> str:
 
 
 def _place(setting: Setting, pt: Method) -> str:
-    return f"{setting.title}, {pt.prompt_tokens} rows"
+    return f"{setting.title}, {pt.prompt_tokens} row{'s' * (pt.prompt_tokens != 1)}"
 
 
 def _places(found: Sequence) -> str:
