@@ -33,7 +33,6 @@ def test_a_row_of_the_table_has_the_papers_score_of_that_method(tmp_path):
     assert "arXiv 2302.11521" in tables.as_markdown([Setting(tuple(dart))])
 
 
-@pytest.mark.skipif(not GIVEN.exists(), reason="the numbers as they were typed are not in ../shared")
 def test_of_several_prompt_lengths_the_papers_own_has_its_score_beside_it():
     def tuned(rows):
         result = {"run": str(rows), "method": "PT", "task": "dart", "model": "gpt2-xl", "prompt_tokens": rows}
@@ -47,6 +46,7 @@ def test_of_several_prompt_lengths_the_papers_own_has_its_score_beside_it():
     assert beside(16) == ["43.5 ± 0.2"]
 
 
+@pytest.mark.skipif(not GIVEN.exists(), reason="the numbers as they were typed are not in ../shared")
 def test_the_table_is_the_one_that_was_typed():
     given = json.loads(GIVEN.read_text())
     names = {"random one-shot ICL": "ICL, random one-shot", "PT": "PT", "IPT": "IPT"}
