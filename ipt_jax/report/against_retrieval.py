@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.collect import Setting
 from ipt_jax.report.comparison import (
     CONTRADICTED,
     OPEN,
@@ -21,8 +21,8 @@ def tuned_and_retrieved(setting: Setting) -> Table | None:
     Returns:
       None where the setting lacks one of the two. The p-values are corrected for the number of rows.
     """
-    tuned = [method for method in setting.methods if method.prompt_tokens and method.runs[0].trained]
-    retrieved = [method for method in setting.methods if _is_retrieved(method)]
+    tuned = [method for method in setting.methods if method.tuned]
+    retrieved = [m for m in setting.methods if m.retrieved and not m.prompt_tokens and not m.least_similar]
     pairs = [(ours, theirs) for ours in tuned for theirs in retrieved]
     if not pairs:
         return None
@@ -31,7 +31,3 @@ def tuned_and_retrieved(setting: Setting) -> Table | None:
         better = {SUPPORTED: ours.label, CONTRADICTED: theirs.label, OPEN: "undecided"}[judged.verdict]
         rows.append([ours.label, theirs.label, *compared_cells(judged), better])
     return Table(["Tuned", "Retrieved", *compared_header("Score, tuned", "Score, retrieved"), "Better"], rows)
-
-
-def _is_retrieved(method: Method) -> bool:
-    return not method.prompt_tokens and method.retriever not in (None, "random") and not method.least_similar

@@ -65,6 +65,16 @@ class Method:
         return self.result.get("retriever") if self.demonstrations else None
 
     @property
+    def retrieved(self) -> bool:
+        """Whether it shows demonstrations that were chosen by the input."""
+        return self.retriever not in (None, "random")
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it has a prompt that was trained with its own demonstrations, and not loaded."""
+        return bool(self.prompt_tokens) and self.runs[0].trained
+
+    @property
     def least_similar(self) -> bool:
         """Whether its demonstrations are the farthest: a control, of which nobody claims that it wins."""
         return self.result.get("layout", {}).get("selection") == "farthest"
@@ -264,9 +274,8 @@ def _order(method: Method) -> tuple:
         kind = 2 if method.demonstrations else 1
     else:
         kind = 3
-    retrieved = method.retriever not in (None, "random")
     rate = method.runs[0].learning_rate or 0.0
-    return kind, retrieved, method.demonstrations, method.prompt_tokens, rate, method.label
+    return kind, method.retrieved, method.demonstrations, method.prompt_tokens, rate, method.label
 
 
 def _labels(groups: list[list[Run]], candidates: list[tuple[Candidate, ...]]) -> list[str]:

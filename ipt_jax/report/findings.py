@@ -37,7 +37,7 @@ def findings(setting: Setting) -> list[Finding]:
     """
     methods = setting.methods
     baselines = [m for m in methods if not m.prompt_tokens and m.demonstrations == 1 and m.retriever == "random"]
-    contenders = [m for m in methods if m.prompt_tokens or m.retriever not in (None, "random")]
+    contenders = [m for m in methods if m.prompt_tokens or m.retrieved]
     contenders = [m for m in contenders if not m.least_similar and not m.result.get("prompt_source")]
     pairs = [(contender, baseline) for baseline in baselines for contender in contenders]
     pairs += same_length_pairs(setting)
@@ -51,7 +51,7 @@ def findings(setting: Setting) -> list[Finding]:
 
 def same_length_pairs(setting: Setting) -> list[tuple[Method, Method]]:
     """Each trained method with demonstrations, and the one without that has as many prompt rows."""
-    trained = [m for m in setting.methods if m.prompt_tokens and m.runs[0].trained]
+    trained = [m for m in setting.methods if m.tuned]
     return [
         (ipt, pt)
         for ipt in trained

@@ -51,7 +51,7 @@ def by_similarity(setting: Setting) -> BySimilarity | None:
     that other tuned methods share, the main table's of the paper before longer ones, and those before shorter ones.
     """
     own = [method for method in setting.methods if not method.result.get("prompt_source")]
-    guides = [method for method in own if method.demonstrations == 1 and method.retriever not in (None, "random")]
+    guides = [method for method in own if method.demonstrations == 1 and method.retrieved]
     alike = Counter(method.prompt_tokens for method in own if method.prompt_tokens)
     guides.sort(
         key=lambda m: (alike[m.prompt_tokens], m.prompt_tokens == MAIN_TABLE_ROWS, m.prompt_tokens), reverse=True
