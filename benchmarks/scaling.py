@@ -19,10 +19,10 @@ from typing import Any
 
 from benchmarks import documents, jobs, shapes
 from benchmarks.side_by_side import table
-from configs import common
-from configs.paper import base
 from ipt_jax import forecast as forecasting
 from ipt_jax import plan, slice_plan
+from ipt_jax.configs import common
+from ipt_jax.configs.paper import base
 from ipt_jax.devices import Device
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import resolve
@@ -110,7 +110,7 @@ def _study_runs(flags: Any) -> tuple[list[Run], Any]:
     """The runs of the experiments, each once although several of them have it, and a config of them."""
     runs: dict[str, Run] = {}
     for name in flags.experiments.split(","):
-        config = importlib.import_module(f"configs.paper.{name}").get_config()
+        config = importlib.import_module(f"ipt_jax.configs.paper.{name}").get_config()
         config.tasks, config.data_dir, config.models = flags.tasks, flags.data_dir, ",".join(MODELS)
         config.model.dtype = "bfloat16"
         runs |= {run.id: run for run in resolve(config)}

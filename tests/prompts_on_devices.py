@@ -13,9 +13,9 @@ from ml_collections import FrozenConfigDict
 from test_training import make_rows
 from tiny import tiny_lm
 
-from configs import common
 from ipt_jax import batching, population
 from ipt_jax.checkpoints import load_prompt
+from ipt_jax.configs import common
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run, expand
 

@@ -1,6 +1,6 @@
 """The quickstart made small for tests: every method on a few synthetic examples; give --config.model.source."""
 
-from configs import quickstart
+from ipt_jax.configs import quickstart
 
 
 def get_config(only: str = ""):

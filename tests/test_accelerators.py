@@ -10,9 +10,9 @@ import pytest
 from devices import ROOT
 from ml_collections import FrozenConfigDict
 
-from configs import common
 from ipt_jax import accelerators
 from ipt_jax.accelerators import require
+from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.runs import Run, expand
 

@@ -12,9 +12,9 @@ from devices import simulated
 from small_config import config_for
 from tiny import write_hf_folder
 
-from configs import totto
 from ipt_jax import evaluation, experiment, plan
 from ipt_jax.checkpoints import load_prompt
+from ipt_jax.configs import totto
 from ipt_jax.errors import InputError
 from ipt_jax.forecast import forecast
 from ipt_jax.runs import populations

@@ -5,7 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_lm
 
-from configs import common
+from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.initialisation import INITIALISATIONS, initial_rows, most_common_words, sampled_vocabulary_ids
 

@@ -16,9 +16,9 @@ from ml_collections import FrozenConfigDict
 from test_results import start_python
 from tiny import write_hf_folder
 
-from configs import common
 from ipt_jax import experiment, jobs
 from ipt_jax.checkpoints import load_prompt
+from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.jobs import jobs_of, try_lock
 from ipt_jax.results import RunFolder

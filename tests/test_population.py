@@ -6,7 +6,7 @@ import pytest
 from devices import answer_of
 from ml_collections import FrozenConfigDict
 
-from configs import common
+from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.population import together
 from ipt_jax.results import RunFolder

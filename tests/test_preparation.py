@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import write_hf_folder
 
-from configs import common
+from ipt_jax.configs import common
 from ipt_jax.experiment import resolve
 from ipt_jax.plan import preparers
 from ipt_jax.preparation import overlap_of

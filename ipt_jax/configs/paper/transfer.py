@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from configs.paper import base
+from ipt_jax.configs.paper import base
 
 
 def get_config() -> ConfigDict:

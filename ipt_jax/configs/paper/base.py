@@ -11,7 +11,7 @@ DIR holds a folder of released files for each task: DIR/dart, DIR/totto, …
 
 from ml_collections import ConfigDict
 
-from configs import common
+from ipt_jax.configs import common
 
 PROMPT_TOKENS, SEEDS = 25, (0, 1, 2)
 

@@ -8,7 +8,7 @@ Limits and steps are those of configs/dart.py, for two CPU cores; its docstring 
 
 from ml_collections import ConfigDict
 
-from configs import dart
+from ipt_jax.configs import dart
 
 
 def get_config() -> ConfigDict:

@@ -8,7 +8,7 @@ release, `training.steps` to five epochs and `task.split` to test.
 
 from ml_collections import ConfigDict
 
-from configs import common
+from ipt_jax.configs import common
 
 
 def get_config() -> ConfigDict:

@@ -7,7 +7,7 @@ It should end with retrieved ICL, PT and IPT above random one-shot ICL; README.m
 
 from ml_collections import ConfigDict
 
-from configs import common
+from ipt_jax.configs import common
 
 
 def get_config() -> ConfigDict:

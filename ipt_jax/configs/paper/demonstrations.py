@@ -5,7 +5,7 @@ How to run it: `base.py`.
 
 from ml_collections import ConfigDict
 
-from configs.paper import base
+from ipt_jax.configs.paper import base
 
 SHOWN = {
     "none": {"demonstrations": 0},

@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-from configs.paper import base
+from ipt_jax.configs.paper import base
 
 LENGTHS = (1, 3, 5, 10, 25, 50, 100, 150)
 

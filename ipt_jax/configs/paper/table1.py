@@ -2,8 +2,8 @@
 
 from ml_collections import ConfigDict
 
-from configs import common
-from configs.paper import base
+from ipt_jax.configs import common
+from ipt_jax.configs.paper import base
 
 
 def get_config() -> ConfigDict:
