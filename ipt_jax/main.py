@@ -1,17 +1,14 @@
-"""`python -m ipt_jax.main --config=configs/quickstart.py --workdir=runs/quickstart`: flags only."""
+"""`python -m ipt_jax.main --config=quickstart --workdir=runs/quickstart`: flags only."""
 
 from __future__ import annotations
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
 
-from ipt_jax import cli, log
+from ipt_jax import cli, config_flag, log
 from ipt_jax.errors import InputError
 
 _FLAGS = flags.FlagValues()
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment; --config.SECTION.LEAF=VALUE overrides any leaf.", flag_values=_FLAGS
-)
+_CONFIG = config_flag.define(_FLAGS)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The experiment's folder; by default runs/NAME.", flag_values=_FLAGS)
 _PLAN = flags.DEFINE_bool("plan", False, "Print what would be run and what it costs, and stop.", flag_values=_FLAGS)
 _SLICES = flags.DEFINE_string(
@@ -45,7 +42,7 @@ def main(argv: list[str]) -> None:
     log.show_progress()
     from ipt_jax import experiment, plan, processes, slices  # after the flags, so that --help answers at once
 
-    config = _config()
+    config = _CONFIG.value.copy_and_resolve_references()
     workdir = _WORKDIR.value or f"runs/{config.name}"
     if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
         raise InputError("--plan and --list are for one process; leave --distributed out")
@@ -58,15 +55,6 @@ def main(argv: list[str]) -> None:
         return
     processes.start(_DISTRIBUTED.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     experiment.run(config, workdir, _ONLY.value)
-
-
-def _config() -> ConfigDict:
-    try:  # the file is read on first use, not when the flags are parsed
-        return _CONFIG.value.copy_and_resolve_references()
-    except FileNotFoundError as error:
-        raise InputError(
-            f"--config: {error.filename or error} does not exist; start from a file in configs/"
-        ) from error
 
 
 if __name__ == "__main__":
