@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # Sourced by tpu_vm.sh, slurm.sh and gpu_hosts.sh: their command lines, quoting, and dry runs.
 
+# shellcheck source=launch/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+
 if [ "${BASH_VERSINFO[0]}${BASH_VERSINFO[1]}" -lt 44 ]; then
   echo "error: bash $BASH_VERSION is too old; 4.4 or newer is needed (on macOS: brew install bash)" >&2
   exit 2
@@ -55,11 +58,6 @@ ask() {
   fi
 }
 
-# The comment at the head of the script, which is its documentation.
-help() {
-  awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$ROOT/$SELF"
-}
-
 # Hands each flag before "--" to the script's own set_flag; what follows belongs to ipt_jax.main.
 parse() {
   while [ "$#" -gt 0 ]; do
@@ -67,10 +65,6 @@ parse() {
       --)
         MAIN_FLAGS=("${@:2}")
         return
-        ;;
-      --help | -h)
-        help
-        exit 0
         ;;
       --dry-run) DRY_RUN=yes ;;
       *) set_flag "$1" || unknown_flag "$1" ;;
@@ -114,7 +108,7 @@ check_main_flags() {
     esac
   done
   if [ -z "$CONFIG" ] || [ -z "$WORKDIR" ]; then
-    fail "--config and --workdir are needed: bash $SELF … -- --config=configs/dart.py --workdir=runs/dart"
+    fail "--config and --workdir are needed: bash $SELF … -- --config=dart --workdir=runs/dart"
   fi
   MAIN_FLAGS+=(${platform:+"$platform"}) # without the accelerator the program ends with an error and not on the CPU
 }

@@ -5,6 +5,9 @@
 #
 # PYTHON names another interpreter than the first suitable one on the PATH (3.11 or newer).
 
+# shellcheck source=launch/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
+
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 suitable_python() {

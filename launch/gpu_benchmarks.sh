@@ -1,10 +1,15 @@
 #!/usr/bin/env bash
 # The figures that need an NVIDIA GPU: training and decoding side by side with PEFT and transformers, with profiles.
 #
-#   OUT=FOLDER bash launch/gpu_benchmarks.sh      FOLDER gets a JSON file and a log for each; about half an hour
+#   bash launch/gpu_benchmarks.sh
 #
-# PYTHON names an interpreter with ipt_jax, jax[cuda12], torch, transformers and peft. What is finished is not repeated.
+# It takes about half an hour and no flags. What is finished is not repeated. Environment variables:
+#
+# OUT       the folder that gets a JSON file and a log for each; gpu_benchmarks by default
+# PYTHON    an interpreter with ipt_jax, jax[cuda12], torch, transformers and peft; python3 by default
 set -euo pipefail
+# shellcheck source=launch/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 OUT="${OUT:-gpu_benchmarks}"
 PYTHON="${PYTHON:-python3}"

@@ -8,7 +8,11 @@
 #   bash launch/on_host.sh status NAME              "running", "finished STATUS", or "absent": never started, or lost
 #                                                   with its host
 #   bash launch/on_host.sh stop NAME                SIGTERM, at which the program saves; SIGKILL after two minutes
+#
+# PYTHON names the interpreter that install uses; without one that is 3.11 or newer it gets one with uv.
 set -euo pipefail
+# shellcheck source=launch/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh" "${@:1:2}" # a COMMAND can have a --help of its own
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 ACTION="${1:-}" NAME="${2:-}"
 # Not in the workdir: that can be on a disk that several hosts share, and come from a host that is no more.
@@ -101,7 +105,7 @@ case "$ACTION" in
   install | status | stop) "$ACTION" ;;
   start | watch) "$ACTION" "${@:3}" ;;
   *)
-    echo "error: '$ACTION' is none of install, start, watch, status, stop; see the head of launch/on_host.sh" >&2
+    echo "error: '$ACTION' is none of install, start, watch, status, stop (bash launch/on_host.sh --help)" >&2
     exit 2
     ;;
 esac

@@ -1,6 +1,6 @@
 """Does an experiment on a Ray cluster: a task for each population, over and over until all are finished.
 
-    python launch/ray_sweep.py --config=configs/dart.py --workdir=/shared/runs/dart --gpus_per_job=1 --address=auto
+    python launch/ray_sweep.py --config=dart --workdir=/shared/runs/dart --gpus_per_job=1 --address=auto
 
 All other flags are those of `python -m ipt_jax.main`, which every task runs with `--only=ID`. All nodes need the
 working directory, the data and this repository at the same paths, and an environment in which ray and ipt_jax can be
@@ -17,13 +17,6 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from tqdm import tqdm
-
-try:
-    import ray
-except ImportError:
-    sys.exit('error: Ray is not installed; run: pip install "ipt_jax[sweeps]"')
 
 ROOT = Path(__file__).resolve().parents[1]
 RESTART, WRONG_INPUT = 75, 2  # see ipt_jax/preemption.py and ipt_jax/cli.py
@@ -67,7 +60,13 @@ def run_command(arguments: list[str], folder: str) -> Ended:
 
 
 def main() -> None:
-    own, flags = parse()
+    own, flags = parse()  # before anything is loaded that --help can do without
+    try:
+        import ray
+    except ImportError:
+        sys.exit('error: Ray is not installed; run: pip install "ipt_jax[sweeps]"')
+    from tqdm import tqdm
+
     ray.init(address=own.address, log_to_driver=False, configure_logging=False)
     task = ray.remote(num_cpus=own.cpus_per_job, num_gpus=own.gpus_per_job, max_retries=0)(run_command)
     command = [f"--config={own.config}", f"--workdir={own.workdir.resolve()}", *flags]
@@ -108,13 +107,16 @@ def parse_line(line: str) -> Job:
     return Job(id, int(runs), int(depth), description)
 
 
-def finish(task: Any, command: list[str], jobs: list[Job], chances: dict[str, int], progress: tqdm) -> list[Job]:
+def finish(task: Any, command: list[str], jobs: list[Job], chances: dict[str, int], progress: Any) -> list[Job]:
     """Does jobs that do not wait for each other; returns those that failed.
 
     Args:
       task: runs a command somewhere.
       chances: how often a job may end in each of the ways of `how_it_ended`.
+      progress: a tqdm bar.
     """
+    import ray
+
     left = {job.id: dict(chances) for job in jobs}
     failed, running = [], {}
 
@@ -142,6 +144,8 @@ def finish(task: Any, command: list[str], jobs: list[Job], chances: dict[str, in
 def how_it_ended(reference: Any) -> tuple[str, str]:
     """`finished`, `restart` (no fault of the job, which goes on from its last checkpoint), `failure` or `wrong input`;
     and the same for people."""
+    import ray
+
     try:
         ended = ray.get(reference)
     except ray.exceptions.RayTaskError:  # this script's own function, such as a folder that a node does not see

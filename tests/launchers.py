@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PROGRAMS = Path(__file__).parent / "stand_ins"
-EXPERIMENT = ["--config=configs/dart.py", "--workdir=runs/dart"]
+EXPERIMENT = ["--config=dart", "--workdir=runs/dart"]
 ON_GPU, ON_TPU = ("--config.execution.platform=gpu", "--config.execution.platform=tpu")
 SLICE = ["--name=tpu", "--zone=us-west4-a"]
 QUICK = ["--poll=0", "--fetch-every=0"]
