@@ -4,8 +4,8 @@
     python -m benchmarks.scaling study --data_dir=DIR [--tasks=dart,mtop,…] [--experiments=table1,…] [--into=FILE]
 
 `models`: shapes of Llama 2 with 7, 13 and 70 billion parameters, every method of the paper's main table on the
-synthetic sample. `study`: experiments of configs/paper, all by default, each run once, with the paper's models as
-shapes. Both count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document: `benchmarks.documents`.
+synthetic sample. `study`: configs of `paper/`, all by default, each run once, with the paper's models as shapes. Both
+count tokens with SmolLM2's tokenizer. `--into` puts the answer into a document: `benchmarks.documents`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("part", choices=("models", "study"))
     parser.add_argument("--data_dir", default="data", help="holds a folder of released files for each task")
     parser.add_argument("--tasks", default="totto,dart,spider,mtop,logic2text")
-    parser.add_argument("--experiments", default=",".join(EXPERIMENTS), help="files of configs/paper")
+    parser.add_argument("--experiments", default=",".join(EXPERIMENTS), help="configs of paper/")
     parser.add_argument("--sample", type=int, default=100, help="examples of a split that are laid out")
     parser.add_argument("--slices", default="1 x NVIDIA H200 SXM, 8 x NVIDIA H200 SXM, 64 x TPU v5e chip")
     parser.add_argument("--price", action="append", default=[], help="'DEVICE=dollars per hour', over the default")

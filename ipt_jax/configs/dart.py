@@ -1,6 +1,6 @@
 """DART v1.1.1: every method on the official release files.
 
-    python -m ipt_jax.main --config=configs/dart.py --config.task.data_dir=DIR --workdir=runs/dart
+    python -m ipt_jax.main --config=dart --config.task.data_dir=DIR --workdir=runs/dart
 
 The limits and steps keep it within the hour on two CPU cores. On an accelerator set the limits to 0 for the whole
 release, `training.steps` to five epochs and `task.split` to test.

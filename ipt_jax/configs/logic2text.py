@@ -1,8 +1,8 @@
 """Logic2Text: every method on the official release, evaluated on test as UnifiedSKG does.
 
-    python -m ipt_jax.main --config=configs/logic2text.py --config.task.data_dir=DIR --workdir=runs/logic2text
+    python -m ipt_jax.main --config=logic2text --config.task.data_dir=DIR --workdir=runs/logic2text
 
-Limits and steps are those of configs/dart.py, for two CPU cores; its docstring says what the whole release takes.
+Limits and steps are those of the config dart, for two CPU cores; its docstring says what the whole release takes.
 `--config.task.options.caption=False` leaves the table's caption and headers out of the input.
 """
 

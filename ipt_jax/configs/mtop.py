@@ -1,8 +1,8 @@
 """MTOP in English: every method on the official release, evaluated on dev (the released eval) as in the paper.
 
-    python -m ipt_jax.main --config=configs/mtop.py --config.task.data_dir=DIR --workdir=runs/mtop
+    python -m ipt_jax.main --config=mtop --config.task.data_dir=DIR --workdir=runs/mtop
 
-Limits and steps are those of configs/dart.py, for two CPU cores; its docstring says what the whole release takes.
+Limits and steps are those of the config dart, for two CPU cores; its docstring says what the whole release takes.
 `--config.task.options.intent_list=True` adds the list of all intents to each input, over 500 tokens.
 """
 

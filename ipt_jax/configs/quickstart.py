@@ -1,6 +1,6 @@
 """The embedded default: SmolLM2-135M on the synthetic sample, every method, minutes on two CPU cores.
 
-    python -m ipt_jax.main --config=configs/quickstart.py --workdir=runs/quickstart
+    python -m ipt_jax.main --config=quickstart --workdir=runs/quickstart
 
 It should end with retrieved ICL, PT and IPT above random one-shot ICL; README.md has the measured table.
 """

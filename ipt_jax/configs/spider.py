@@ -1,8 +1,8 @@
 """Spider: every method on the official release, evaluated on dev as in the paper.
 
-    python -m ipt_jax.main --config=configs/spider.py --config.task.data_dir=DIR --workdir=runs/spider
+    python -m ipt_jax.main --config=spider --config.task.data_dir=DIR --workdir=runs/spider
 
-Limits and steps are those of configs/dart.py, for two CPU cores; its docstring says what the whole release takes.
+Limits and steps are those of the config dart, for two CPU cores; its docstring says what the whole release takes.
 `--config.task.options.cell_values=True` shows the cells that a question names; it needs the databases.
 """
 

@@ -1,8 +1,8 @@
 """ToTTo: every method on the official release, evaluated on dev as in the paper.
 
-    python -m ipt_jax.main --config=configs/totto.py --config.task.data_dir=DIR --workdir=runs/totto
+    python -m ipt_jax.main --config=totto --config.task.data_dir=DIR --workdir=runs/totto
 
-Limits and steps are those of configs/dart.py, for two CPU cores; its docstring says what the whole release takes.
+Limits and steps are those of the config dart, for two CPU cores; its docstring says what the whole release takes.
 """
 
 from ml_collections import ConfigDict

