@@ -7,6 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -88,9 +89,6 @@ class _Parser(flags.ArgumentParser):
 
     def parse(self, argument: str) -> ConfigDict:
         return load(argument).lock()
-
-    def flag_type(self) -> str:
-        return "config object"
 
 
 def _package_files() -> dict[str, Path]:
@@ -192,10 +190,10 @@ def _import_hint(error: ImportError) -> str:
 
 def _place(error: Exception, path: Path) -> str:
     """file:line of the innermost frame in code that is neither Python's, a library's nor this package's."""
-    others = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]
-    others += [str(Path(__file__).parent), "<"]
+    folders = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")] + [str(Path(__file__).parent)]
+    others = (*(folder + os.sep for folder in folders), "<")
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(tuple(others))]
+    own = [frame for frame in frames if not frame.filename.startswith(others)]
     own = own or [frame for frame in frames if Path(frame.filename) == path]
     return f"{own[-1].filename}:{own[-1].lineno}" if own else str(path)
 
