@@ -160,7 +160,7 @@ attempt() {
   done
 }
 
-# shellcheck disable=SC2317 # the traps below call it
+# shellcheck disable=SC2317,SC2329 # the traps below call it
 interrupted() {
   trap - INT TERM
   say "interrupted; stopping the processes on all hosts"

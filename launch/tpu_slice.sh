@@ -3,10 +3,11 @@
 #
 # The caller sets NAME, PLACE (the flags that say where), TYPE, VERSION, SPOT, POLL and SCRATCH, and sources common.sh.
 
+# shellcheck disable=SC2034 # the caller reads EXISTS and FRESH
+
 # shellcheck source=launch/help.sh
 source "$(dirname "${BASH_SOURCE[0]}")/help.sh"
 
-# shellcheck disable=SC2034 # the caller reads EXISTS and FRESH
 EXISTS=""   # the slice was requested or found, and is paid for
 FRESH=""    # it was made by the last call of create
 PATIENCE=20 # questions without an answer before giving up

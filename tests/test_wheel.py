@@ -19,7 +19,7 @@ pytest.importorskip("setuptools", minversion="77", reason="builds a wheel; pip i
 
 ROOT = Path(__file__).parents[1]
 BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
-JSONL_SIZES = {"train": 24, "dev": 4, "test": 5}
+SIZES = {"train": 24, "dev": 4, "test": 5}
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def lm(tmp_path_factory):
 def data(tmp_path_factory):
     """Rows that somebody has invented."""
     folder = tmp_path_factory.mktemp("mine")
-    for split, count in JSONL_SIZES.items():
+    for split, count in SIZES.items():
         rows = [{"input": f"{split} {i}: {i} and {i + 1}", "references": [f"{2 * i + 1}."]} for i in range(count)]
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
@@ -111,12 +111,13 @@ def test_the_quickstart_of_the_wheel_finds_its_data(run_installed, lm):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["quickstart", "jsonl"])
 def test_one_command_runs_every_method_from_the_wheel_and_ends_with_the_page(run_installed, lm, data, tmp_path, name):
-    sizes = [f"--config.limit.{split}={count}" for split, count in JSONL_SIZES.items()]
+    sizes = [f"--config.limit.{split}={count}" for split, count in SIZES.items()]
     flags = [f"--config.task.data_dir={data}"] if name == "jsonl" else sizes
     flags += [f"--config.model.source={lm}", f"--config.execution.cache_dir={tmp_path / 'cache'}"]
+    flags += ["--config.training.steps=2", "--config.training.eval_every=1", "--config.decoding.max_new_tokens=6"]
     done = run_installed("-m", "ipt_jax.main", f"--config={name}", *flags, f"--workdir={tmp_path / 'work'}")
     assert done.returncode == 0, done.stderr[-3000:]
     rows = read_rows(tmp_path / "work" / "results.jsonl")
     assert {row["task"] for row in rows} == {"sample" if name == "quickstart" else "jsonl"}
-    assert len({row["method"] for row in rows}) == 6 and {row["examples"] for row in rows} == {JSONL_SIZES["test"]}
+    assert len({row["method"] for row in rows}) == 6 and {row["examples"] for row in rows} == {SIZES["test"]}
     assert (tmp_path / "work" / "report" / "index.html").stat().st_size > 10_000
