@@ -6,10 +6,10 @@ import hashlib
 import io
 import json
 import zipfile
-from pathlib import Path
 
 import pytest
 from local_server import serve
+from official import FULL, whole_release
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import TASKS, download, get_task
@@ -17,7 +17,6 @@ from ipt_jax.tasks.dart import FILE_NAMES, Dart
 from ipt_jax.tasks.download import RELEASES
 from ipt_jax.tasks.reading import content_sha256
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "data"
 ENTRY = {"tripleset": [["a", "b", "c"]], "annotations": [{"text": "x" * 3_000}]}
 FILES = {name: json.dumps([ENTRY] * 100).encode() for name in FILE_NAMES.values()}
 
@@ -218,18 +217,16 @@ def test_spider_unpacks_its_questions_schemas_and_databases(server, tmp_path, mo
     assert found == set(names) - {"evaluation/run.py"}
 
 
+@whole_release("dart")
 def test_the_checksum_we_know_is_that_of_the_official_dev_file():
-    dev = SHARED / "dart" / f"{FILE_NAMES['dev']}.gz"
-    if not dev.is_file():
-        pytest.skip("the official dev file is not in ../shared/data/dart")
+    dev = FULL / "data" / "dart" / f"{FILE_NAMES['dev']}.gz"
     assert content_sha256(dev) == RELEASES["dart"].sha256[FILE_NAMES["dev"]]
 
 
-def test_the_release_that_lies_in_shared_passes_the_checks(tmp_path):
-    if not (SHARED / "logic2text").is_dir():
-        pytest.skip("the releases of DART and Logic2Text are not in ../shared/data")
+@whole_release("dart", "logic2text")
+def test_the_whole_releases_pass_the_checks(tmp_path):
     for name in ("dart", "logic2text"):
-        for path in (SHARED / name).glob("*.gz"):
+        for path in (FULL / "data" / name).glob("*.gz"):
             (tmp_path / name).mkdir(exist_ok=True)
             (tmp_path / name / path.name).write_bytes(path.read_bytes())
         assert len(download.download(name, tmp_path / name, "http://127.0.0.1:1/")) == 3

@@ -1,43 +1,76 @@
 """BLEU against the verdicts of the official evaluators."""
 
-import gzip
-import json
-from pathlib import Path
-
 import pytest
 import sacrebleu
+from official import committed, goldens, read_multi_bleu
 
 from ipt_jax.metrics.bleu import bleu, official_text, sentence_bleu
 
-GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "golden" / "dart" / "bleu.json.gz").read_bytes()))
-SHARED = Path(__file__).parents[1].parent / "shared" / "golden" / "dart"
+
+@pytest.fixture(scope="module", params=goldens("dart", slow=True))
+def groups(request):
+    """Verdict and rows of every golden group; a row has its references."""
+    golden = request.param
+    references = {row["id"]: row["references"] for row in golden.rows("references.jsonl.gz")}
+    rows = {}
+    for row in golden.rows("predictions.jsonl.gz"):
+        rows.setdefault(row["group"], []).append({**row, "references": references[row["id"]]})
+    verdicts = golden.json("groups.json")
+    assert {verdict["group"]: verdict["predictions"] for verdict in verdicts} == {
+        name: len(own) for name, own in rows.items()
+    }
+    return [(verdict, rows[verdict["group"]]) for verdict in verdicts]
 
 
 def columns(rows):
     return [row["prediction"] for row in rows], [row["references"] for row in rows]
 
 
-@pytest.mark.parametrize("corpus", GOLDEN["corpora"], ids=lambda corpus: corpus["name"])
-def test_both_conventions_equal_the_evaluators_on_golden_corpora(corpus):
-    predictions, references = columns(corpus["rows"])
-    unifiedskg = bleu(predictions, references, convention="unifiedskg")
-    official = bleu(predictions, references, convention="dart_official")
+def test_every_golden_group_has_the_evaluators_scores(groups):
+    assert len(groups) >= 16
+    for verdict, rows in groups:
+        official = bleu(*columns(rows), convention="dart_official")
+        assert_printed(official, verdict["official"]["printed"])
+        more_digits = verdict.get("official_recomputed_by_sacrebleu_none_unsmoothed", official.value)
+        assert official.value == pytest.approx(more_digits, abs=1e-4), verdict["group"]
 
-    assert unifiedskg.value == pytest.approx(corpus["unifiedskg"]["bleu"], abs=1e-4)
-    assert official.value == pytest.approx(corpus["official"], abs=1e-4)
-    assert round(official.value, 2) == corpus["official_printed"]
-    for key in ("counts", "totals", "hyp_len", "ref_len"):
-        expected = corpus["unifiedskg"][key]
-        assert unifiedskg.details[key] == (tuple(expected) if isinstance(expected, list) else expected)
+        ours, theirs = bleu(*columns(rows), convention="unifiedskg"), verdict["unifiedskg"]
+        assert ours.value == pytest.approx(theirs["bleu"], abs=1e-4), verdict["group"]
+        for key in ("counts", "totals", "hyp_len", "ref_len"):
+            assert ours.details[key] == (tuple(theirs[key]) if isinstance(theirs[key], list) else theirs[key])
 
 
-def test_sentence_bleu_equals_sacrebleu_on_golden_sentences():
-    rows = GOLDEN["sentences"]
-    assert len(rows) >= 30
-    assert any(not row["prediction"].strip() for row in rows)
+def test_every_golden_row_has_the_evaluators_tokens_and_sentence_bleu(groups):
+    rows = [row for _, own in groups for row in own]
+    assert len(rows) >= 240
     for row in rows:
+        assert official_text(row["prediction"]) == row["prediction_tokenised"]
         value = sentence_bleu(row["prediction"], row["references"])
         assert value == pytest.approx(row["sentence_bleu"], abs=1e-4), row
+
+
+def test_each_committed_prediction_alone_equals_the_official_script():
+    references = {row["id"]: row["references"] for row in committed("dart").rows("references.jsonl.gz")}
+    rows = [{**row, "references": references[row["id"]]} for row in committed("dart").rows("predictions.jsonl.gz")]
+    printed = [row for row in rows if row["official_printed"]]
+    assert len(printed) >= 200
+    for row in printed:
+        assert_printed(bleu(*columns([row]), convention="dart_official"), row["official_printed"])
+    for row in rows:
+        if not row["prediction"].strip():
+            assert bleu(*columns([row]), convention="dart_official").value == 0
+
+
+def assert_printed(score, line):
+    """The score is what the official script printed, to its last digit."""
+    printed = read_multi_bleu(line)
+    assert score.value == pytest.approx(printed["bleu"], abs=0.0051)
+    if printed["lengths"] == (0, 0):
+        assert score.details["ref_len"] == 0  # The script prints nothing but zeros then.
+        return
+    assert score.details["precisions"] == pytest.approx(printed["precisions"], abs=0.051)
+    assert score.details["bp"] == pytest.approx(printed["bp"], abs=0.00051)
+    assert (score.details["hyp_len"], score.details["ref_len"]) == printed["lengths"]
 
 
 def test_only_the_first_three_references_are_official():
@@ -48,14 +81,14 @@ def test_only_the_first_three_references_are_official():
 
 
 def test_an_absent_official_reference_is_an_empty_line_that_spares_short_predictions_the_penalty():
-    # The prediction has 5 tokens. With three texts of 20 the nearest length is 20; an empty line has length 0.
+    # The first prediction has 5 tokens. With three texts of 20 the nearest length is 20; an empty line has length 0.
     long = " ".join(f"w{n}" for n in range(20))
-    prediction = " ".join(f"w{n}" for n in range(5))
+    predictions = [" ".join(f"w{n}" for n in range(5)), "a b c d"]
 
-    three = bleu([prediction], [[long, long, long]], convention="dart_official")
-    one = bleu([prediction], [[long]], convention="dart_official")
-    assert (three.details["ref_len"], one.details["ref_len"]) == (20, 0)
-    assert one.value == pytest.approx(100) and three.value < 10
+    three = bleu(predictions, [[long, long, long], ["a b c d"] * 3], convention="dart_official")
+    one = bleu(predictions, [[long], ["a b c d"] * 3], convention="dart_official")
+    assert (three.details["ref_len"], one.details["ref_len"]) == (24, 4)
+    assert one.value == pytest.approx(100) and three.value < 20
 
 
 def test_case_counts_in_one_convention_only():
@@ -117,43 +150,6 @@ def test_official_text_cuts_at_non_word_characters_and_lower_cases_last(text, to
 def test_inputs_that_do_not_fit_are_errors(predictions, references, convention, message):
     with pytest.raises(ValueError, match=message):
         bleu(predictions, references, convention=convention)
-
-
-@pytest.fixture(scope="module")
-def verdicts():
-    if not SHARED.is_dir():
-        pytest.skip("the full golden scores of DART are not in ../shared/golden/dart")
-    references = {row["id"]: row["references"] for row in _rows("references.jsonl.gz")}
-    groups = {}
-    for row in _rows("predictions.jsonl.gz"):
-        groups.setdefault(row["group"], []).append({**row, "references": references[row["id"]]})
-    return groups
-
-
-def _rows(name):
-    with gzip.open(SHARED / name, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-@pytest.mark.slow
-def test_every_golden_group_has_the_evaluators_scores(verdicts):
-    groups = json.loads((SHARED / "groups.json").read_text(encoding="utf-8"))
-    assert {group["group"] for group in groups} == verdicts.keys()
-    for group in groups:
-        predictions, references = columns(verdicts[group["group"]])
-        official = bleu(predictions, references, convention="dart_official").value
-        assert official == pytest.approx(group["official_recomputed_by_sacrebleu_none_unsmoothed"], abs=1e-4), group
-        unifiedskg = bleu(predictions, references, convention="unifiedskg").value
-        assert unifiedskg == pytest.approx(group["unifiedskg"]["bleu"], abs=1e-4), group
-
-
-@pytest.mark.slow
-def test_every_golden_row_has_the_evaluators_tokens_and_sentence_bleu(verdicts):
-    for rows in verdicts.values():
-        for row in rows:
-            assert official_text(row["prediction"]) == row["prediction_tokenised"]
-            value = sentence_bleu(row["prediction"], row["references"])
-            assert value == pytest.approx(row["sentence_bleu"], abs=1e-4), row
 
 
 def test_sacrebleus_own_conventions_are_its_functions_values():

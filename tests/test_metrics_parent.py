@@ -1,18 +1,15 @@
 """PARENT: by hand, against a plain implementation of its definition, and against the official verdicts."""
 
-import gzip
 import itertools
-import json
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from official import committed, goldens, read_lines
 
 from ipt_jax.metrics.parent import PARENT_SIGNATURE, Parent, corpus_parent, parent, parent_table
 
-SHARED = Path(__file__).parents[1].parent / "shared"
 SMALL = 1e-5
 
 RECORD = {
@@ -178,41 +175,34 @@ def test_the_score_equals_the_plain_definition(prediction, references, known, en
         assert score[:2] == pytest.approx(expected[:2])
 
 
-@pytest.fixture(scope="module")
-def golden():
-    """The golden rows with their scores, by group, and the records' tables by id."""
-    if not (SHARED / "golden" / "totto").is_dir() or not (SHARED / "data" / "totto").is_dir():
-        pytest.skip("the golden scores of ToTTo are not in ../shared/golden/totto, or their records not in ../shared")
-    records = _rows(SHARED / "data" / "totto" / "totto_dev_sample.jsonl.gz")
-    tables = {f"dev_sample:{index}": parent_table(record) for index, record in enumerate(records)}
-    references = {
-        f"dev_sample:{index}": [note["final_sentence"] for note in record["sentence_annotations"]]
-        for index, record in enumerate(records)
-    }
-    rows = [
-        (row, parent(row["prediction"], references[row["id"]], tables[row["id"]]))
-        for row in _rows(SHARED / "golden" / "totto" / "predictions.jsonl.gz")
+def tables_of(golden):
+    records = read_lines(golden.release / "totto_dev_sample.jsonl.gz")
+    return records, {f"dev_sample:{index}": parent_table(record) for index, record in enumerate(records)}
+
+
+@pytest.fixture(scope="module", params=goldens("totto"))
+def scored(request):
+    """The golden set, and its rows with our scores."""
+    records, tables = tables_of(request.param)
+    references = [[note["final_sentence"] for note in record["sentence_annotations"]] for record in records]
+    return request.param, [
+        (row, parent(row["prediction"], references[int(row["id"].split(":")[1])], tables[row["id"]]))
+        for row in request.param.rows("predictions.jsonl.gz")
     ]
-    return rows, tables
 
 
-def _rows(path):
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-def test_every_golden_row_has_the_evaluators_score(golden):
-    rows, _ = golden
-    assert len(rows) == 636
+def test_every_golden_row_has_the_evaluators_score(scored):
+    golden, rows = scored
+    assert len(rows) == (636 if golden.whole else 536)
     for row, score in rows:
         expected = [row[f"parent_{name}"] for name in ("precision", "recall", "f")]
         assert score == pytest.approx(expected, abs=1e-4), row
 
 
-def test_every_golden_group_and_subset_has_the_evaluators_means(golden):
-    rows, _ = golden
-    groups = json.loads((SHARED / "golden" / "totto" / "groups.json").read_text(encoding="utf-8"))
-    assert len(groups) == 21
+def test_every_golden_group_and_subset_has_the_evaluators_means(scored):
+    golden, rows = scored
+    groups = golden.json("groups.json")
+    assert len(groups) == (21 if golden.whole else 19)
     for group, (subset, flags) in itertools.product(
         groups, {"overall": (True, False), "overlap": (True,), "nonoverlap": (False,)}.items()
     ):
@@ -225,9 +215,9 @@ def test_every_golden_group_and_subset_has_the_evaluators_means(golden):
             assert not scores
 
 
-def test_every_golden_table_is_built_as_the_evaluator_does(golden):
-    _, tables = golden
-    rows = _rows(SHARED / "golden" / "totto" / "examples.jsonl.gz")
+def test_every_golden_table_is_built_as_the_evaluator_does():
+    _, tables = tables_of(committed("totto"))
+    rows = committed("totto").rows("examples.jsonl.gz")
     assert len(rows) == 28
     for row in rows:
         assert {key: text.lower() for key, text in tables[row["id"]].items()} == {

@@ -1,19 +1,15 @@
 """Spider's exact set match: components, hardness, what parses, untrusted text, and the official verdicts."""
 
-import gzip
-import json
 import time
-from pathlib import Path
 
 import pytest
+from official import goldens, read_json
 
 from ipt_jax.metrics.spider_hardness import query_hardness
 from ipt_jax.metrics.spider_match import COMPONENTS, comparable, spider_match
 from ipt_jax.metrics.spider_query import NotParsed, Schema
 from ipt_jax.metrics.spider_sql import MAX_CHARACTERS, MAX_QUERIES_DEEP, parse
 from ipt_jax.metrics.spider_tokens import tokenise
-
-SHARED = Path(__file__).parents[2] / "shared"
 
 SCHEMA = Schema.from_tables(
     {
@@ -272,22 +268,14 @@ def test_the_deepest_query_that_is_read_compares_without_overflow():
     assert not spider_match(nested(2), nested(MAX_QUERIES_DEEP + 1), SCHEMA).parsed
 
 
-@pytest.fixture(scope="module")
-def schemas():
-    path = SHARED / "data" / "spider" / "tables.json.gz"
-    if not path.is_file():
-        pytest.skip("the Spider release is not in ../shared/data/spider")
-    with gzip.open(path) as file:
-        return {entry["db_id"]: Schema.from_tables(entry) for entry in json.load(file)}
+def schemas_of(golden):
+    return {entry["db_id"]: Schema.from_tables(entry) for entry in read_json(golden.release / "tables.json.gz")}
 
 
-def test_all_golden_verdicts_are_equal(schemas):
-    path = SHARED / "golden" / "spider" / "verdicts.jsonl.gz"
-    if not path.is_file():
-        pytest.skip("the golden verdicts are not in ../shared/golden/spider")
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    assert len(rows) == 9_680
+@pytest.mark.parametrize("golden", goldens("spider", slow=True))
+def test_all_golden_verdicts_are_equal(golden):
+    rows, schemas = golden.rows("verdicts.jsonl.gz"), schemas_of(golden)
+    assert len(rows) == (9_680 if golden.whole else 700)
     for row in rows:
         schema = schemas[row["db_id"]]
         match = spider_match(row["gold"], row["prediction"], schema)
@@ -298,11 +286,11 @@ def test_all_golden_verdicts_are_equal(schemas):
             assert query_hardness(comparable(row["prediction"], schema)) == row["prediction_hardness"], row
 
 
-def test_every_gold_of_dev_matches_itself_and_that_takes_seconds(schemas):
-    with gzip.open(SHARED / "data" / "spider" / "dev.json.gz") as file:
-        records = json.load(file)
+@pytest.mark.parametrize("golden", goldens("spider"))
+def test_every_gold_of_dev_matches_itself_and_that_takes_seconds(golden):
+    records, schemas = read_json(golden.release / "dev.json.gz"), schemas_of(golden)
     start = time.monotonic()
     exact = sum(spider_match(row["query"], row["query"], schemas[row["db_id"]]).exact for row in records)
 
-    assert exact == 1_034
+    assert exact == len(records) == (1_034 if golden.whole else 73)
     assert time.monotonic() - start < 20

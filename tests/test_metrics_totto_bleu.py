@@ -1,15 +1,11 @@
 """ToTTo's official BLEU against the verdicts of the official evaluation."""
 
-import gzip
-import json
-from pathlib import Path
-
 import pytest
+from official import committed, goldens, read_lines
 
 from ipt_jax.metrics.bleu import bleu
 from ipt_jax.metrics.totto_bleu import official_prediction, official_references, totto_bleu
 
-SHARED = Path(__file__).parents[1].parent / "shared" / "golden" / "totto"
 SUBSETS = {"overall": (True, False), "overlap": (True,), "nonoverlap": (False,)}
 
 
@@ -54,34 +50,31 @@ def test_lists_that_do_not_fit_are_an_error():
         totto_bleu(["a"], [[]])
 
 
-@pytest.fixture(scope="module")
-def golden():
-    """(group, predictions, references, overlap flags) of every golden group."""
-    if not SHARED.is_dir() or not (SHARED.parents[1] / "data" / "totto").is_dir():
-        pytest.skip("the golden scores of ToTTo are not in ../shared/golden/totto, or their records not in ../shared")
-    records = _rows(SHARED.parents[1] / "data" / "totto" / "totto_dev_sample.jsonl.gz")
-    references = {
+def references_of(golden):
+    """The final sentences of every record of the sample."""
+    records = golden.release / "totto_dev_sample.jsonl.gz"
+    return {
         f"dev_sample:{index}": [note["final_sentence"] for note in record["sentence_annotations"]]
-        for index, record in enumerate(records)
+        for index, record in enumerate(read_lines(records))
     }
-    rows = _rows(SHARED / "predictions.jsonl.gz")
-    groups = []
-    for group in json.loads((SHARED / "groups.json").read_text(encoding="utf-8")):
+
+
+@pytest.fixture(scope="module", params=goldens("totto"))
+def groups(request):
+    """(verdict, predictions, references, overlap flags) of every golden group."""
+    golden, references = request.param, references_of(request.param)
+    rows, groups = golden.rows("predictions.jsonl.gz"), []
+    for group in golden.json("groups.json"):
         own = [row for row in rows if row["group"] == group["group"]]
         flags = [row["overlap_subset"] for row in own]
         groups.append((group, [row["prediction"] for row in own], [references[row["id"]] for row in own], flags))
+    assert len(groups) == (21 if golden.whole else 19)
     return groups
 
 
-def _rows(path):
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_every_golden_group_and_subset_has_the_evaluators_scores(golden, subset):
-    assert len(golden) == 21
-    for group, predictions, references, flags in golden:
+def test_every_golden_group_and_subset_has_the_evaluators_scores(groups, subset):
+    for group, predictions, references, flags in groups:
         expected = group["official"][subset]
         members = [index for index, flag in enumerate(flags) if flag in SUBSETS[subset]]
         if not members:
@@ -97,15 +90,22 @@ def test_every_golden_group_and_subset_has_the_evaluators_scores(golden, subset)
         assert (score.details["hyp_len"], score.details["ref_len"]) == (expected["hyp_len"], expected["ref_len"])
 
 
-def test_every_golden_group_has_unifiedskgs_bleu(golden):
-    for group, predictions, references, _ in golden:
+def test_every_golden_group_has_unifiedskgs_bleu(groups):
+    for group, predictions, references, _ in groups:
         score = bleu(predictions, references, convention="unifiedskg")
         assert score.value == pytest.approx(group["unifiedskg"]["bleu"], abs=1e-4), group["group"]
 
 
-def test_every_golden_reference_has_the_evaluators_text(golden):
-    references = {}
-    for row in _rows(SHARED.parents[1] / "data" / "totto" / "totto_dev_sample.jsonl.gz"):
-        references[str(row["example_id"])] = [note["final_sentence"] for note in row["sentence_annotations"]]
-    for row in _rows(SHARED / "examples.jsonl.gz"):
-        assert list(official_references(references[row["example_id"]])) == row["detok_references"]
+def test_each_committed_prediction_alone_has_the_evaluators_bleu():
+    references = references_of(committed("totto"))
+    rows = [row for row in committed("totto").rows("predictions.jsonl.gz") if row["bleu"] is not None]
+    assert len(rows) >= 200
+    for row in rows:
+        score = totto_bleu([row["prediction"]], [references[row["id"]]])
+        assert score.value == pytest.approx(row["bleu"], abs=1e-4), row
+
+
+def test_every_golden_reference_has_the_evaluators_text():
+    references = references_of(committed("totto"))
+    for row in committed("totto").rows("examples.jsonl.gz"):
+        assert list(official_references(references[row["id"]])) == row["detok_references"]

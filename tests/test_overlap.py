@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from official import FULL, whole_release
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import Example
@@ -123,10 +124,8 @@ def test_a_command_without_a_task_is_one_line_of_help():
     assert done.returncode == 2 and "name one task" in done.stderr
 
 
+@whole_release("dart")
 def test_dart_takes_seconds():
-    data = ROOT.parent / "shared" / "data" / "dart"
-    if not data.is_dir():
-        pytest.skip("the DART release is not in ../shared/data/dart")
-    done = run_overlap("dart", f"--data_dir={data}", "--split=test")
+    done = run_overlap("dart", f"--data_dir={FULL / 'data' / 'dart'}", "--split=test")
     assert "5,097 examples of test against 62,659 of train" in done.stdout
     assert re.search(r"same input +24 ", done.stdout) and re.search(r"near-duplicate +207 ", done.stdout)

@@ -3,15 +3,13 @@
 import json
 from pathlib import Path
 
-import pytest
-
 from ipt_jax.report import tables
 from ipt_jax.report.collect import Method, Setting, collect
 from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.runs import Run
 from tests.report_samples import make_workdir
 
-GIVEN = Path(__file__).parents[2] / "shared" / "paper_numbers.json"
+TYPED = Path(__file__).parent / "golden" / "paper_numbers.json"
 
 
 def test_our_model_stands_beside_the_papers_same_one_and_another_beside_all():
@@ -46,9 +44,8 @@ def test_of_several_prompt_lengths_the_papers_own_has_its_score_beside_it():
     assert beside(16) == ["43.5 ± 0.2"]
 
 
-@pytest.mark.skipif(not GIVEN.exists(), reason="the numbers as they were typed are not in ../shared")
 def test_the_table_is_the_one_that_was_typed():
-    given = json.loads(GIVEN.read_text())
+    given = json.loads(TYPED.read_text())
     names = {"random one-shot ICL": "ICL, random one-shot", "PT": "PT", "IPT": "IPT"}
     names |= {f"retrieved {n}-shot ICL": f"ICL, retrieved {n}-shot" for n in ("one", "three")}
     for model, methods in given["table1"].items():

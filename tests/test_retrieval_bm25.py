@@ -1,7 +1,6 @@
 """BM25 neighbours: the formula, the words, and the order of a full sort with what may not be shown left out."""
 
 import math
-from pathlib import Path
 from unittest import mock
 
 import bm25s
@@ -9,14 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from official import FULL, whole_release
 from retrieval_oracle import cases, expected, pool_of
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval import SELECTIONS, Pool, bm25, bm25_neighbours
 from ipt_jax.retrieval.bm25 import METHODS, words
 from ipt_jax.tasks.dart import Dart
-
-DART = Path(__file__).parents[2] / "shared" / "data" / "dart"
 
 # At most two different words: sums of two numbers do not depend on their order, so equal scores are equal bits.
 TEXTS = st.lists(st.sampled_from("abcde"), max_size=2, unique=True).map(" ".join)
@@ -106,10 +104,12 @@ def test_an_unknown_method_is_an_error():
         bm25_neighbours(pool, pool, 1, method="bm25l")
 
 
-@pytest.mark.skipif(not DART.is_dir(), reason="the real DART is not beside the project")
+@whole_release("dart")
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_on_all_of_darts_training_inputs_neighbours_are_those_of_a_full_sort(selection):
-    pool = Pool(*zip(*((example.id, example.input) for example in Dart(DART).read("train")), strict=True))
+    pool = Pool(
+        *zip(*((example.id, example.input) for example in Dart(FULL / "data" / "dart").read("train")), strict=True)
+    )
     chosen = range(0, 62_659, 8_000)
     queries = Pool([pool.ids[i] for i in chosen], [pool.inputs[i] for i in chosen])
     scores = matrix(queries, pool, method="lucene", k1=1.5, b=0.75).astype(np.float64)

@@ -2,19 +2,15 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 from absl import logging
+from official import goldens
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import TASKS, dart, get_task
 from ipt_jax.tasks.base import SPLITS, Example
-from ipt_jax.tasks.dart import Dart, linearise
-
-ROOT = Path(__file__).parents[1]
-GOLDEN = Path(__file__).parent / "golden" / "dart"
-SHARED = ROOT.parent / "shared"
+from ipt_jax.tasks.dart import Dart
 
 ENTRIES = [
     {
@@ -31,13 +27,6 @@ def write_split(folder, split, entries, packed=False):
     path = folder / (f"dart-v1.1.1-full-{split}.json" + (".gz" if packed else ""))
     path.write_bytes(gzip.compress(data) if packed else data)
     return path
-
-
-def test_the_linearisation_equals_unifiedskg_on_golden_entries():
-    rows = json.loads((GOLDEN / "linearised.json").read_text(encoding="utf-8"))
-    assert len(rows) == 24
-    for row in rows:
-        assert linearise(row["tripleset"]) == row["struct_in"], row["id"]
 
 
 def test_training_has_an_example_for_each_text(tmp_path):
@@ -144,24 +133,25 @@ def test_an_unknown_task_is_an_error_that_suggests_the_near_name():
         get_task("quite another")
 
 
-@pytest.fixture(scope="module")
-def release():
-    if not (SHARED / "data" / "dart").is_dir():
-        pytest.skip("the DART release is not in ../shared/data/dart")
-    task = Dart(SHARED / "data" / "dart")
-    return {split: {example.id: example for example in task.read(split)} for split in SPLITS}
+@pytest.fixture(scope="module", params=goldens("dart", slow=True))
+def release(request):
+    """The golden set, and the examples of its release by id."""
+    task = Dart(request.param.release)
+    return request.param, {split: {example.id: example for example in task.read(split)} for split in SPLITS}
 
 
-def test_the_release_has_its_published_counts(release):
-    assert [len(release[split]) for split in SPLITS] == [62_659, 2_768, 5_097]
-    assert sum(len(example.references) for example in release["test"].values()) == 12_552
+def test_the_release_has_its_counts(release):
+    golden, examples = release
+    assert [len(examples[split]) for split in SPLITS] == ([62_659, 2_768, 5_097] if golden.whole else [93, 28, 20])
+    texts = sum(len(example.references) for example in examples["test"].values())
+    assert texts == (12_552 if golden.whole else 47)
 
 
 def test_all_golden_inputs_of_the_release_are_equal(release):
-    with gzip.open(SHARED / "golden" / "dart" / "inputs.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    assert len(rows) == 650
+    golden, examples = release
+    rows = golden.rows("inputs.jsonl.gz")
+    assert len(rows) == (650 if golden.whole else 90)
     for row in rows:
-        example = release[row["id"].split(":")[0]][row["id"]]
+        example = examples[row["id"].split(":")[0]][row["id"]]
         assert (example.input, example.target) == (row["struct_in"], row["seq_out"]), row["id"]
         assert list(example.references) == row.get("references", [row["seq_out"]])

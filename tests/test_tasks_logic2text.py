@@ -2,17 +2,15 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 from absl import logging
+from official import FULL, committed, goldens, read_json, read_lines, whole_release
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import logic2text
 from ipt_jax.tasks.base import Example
 from ipt_jax.tasks.logic2text import Logic2Text
-
-SHARED = Path(__file__).parents[1].parent / "shared"
 
 FORM = "eq { count { filter_eq { all_rows ; won ; 9 } } ; 2 } = true"
 RECORDS = [
@@ -131,46 +129,54 @@ def test_an_example_passes_or_fails():
     assert task.example_metric in task.score_example("", FIRST)
 
 
-@pytest.fixture(scope="module")
-def release():
-    if not (SHARED / "data" / "logic2text").is_dir():
-        pytest.skip("the Logic2Text release is not in ../shared/data/logic2text")
-    return {
-        caption: {
-            split: list(Logic2Text(SHARED / "data" / "logic2text", caption=caption).read(split))
-            for split in logic2text.FILE_NAMES
-        }
-        for caption in (True, False)
+@pytest.fixture(scope="module", params=goldens("logic2text", slow=True))
+def release(request):
+    """The golden set, and the examples of its release with and without the caption."""
+    tasks = {caption: Logic2Text(request.param.release, caption=caption) for caption in (True, False)}
+    splits = logic2text.FILE_NAMES
+    return request.param, {
+        caption: {split: list(task.read(split)) for split in splits} for caption, task in tasks.items()
     }
 
 
-def test_the_release_has_its_published_counts(release):
-    assert {split: len(examples) for split, examples in release[True].items()} == logic2text.RELEASE_COUNTS
+def test_the_release_has_its_counts(release):
+    golden, examples = release
+    counts = {split: len(own) for split, own in examples[True].items()}
+    assert counts == (logic2text.RELEASE_COUNTS if golden.whole else dict.fromkeys(logic2text.FILE_NAMES, 20))
 
 
 def test_all_golden_inputs_of_the_release_are_equal(release):
-    with gzip.open(SHARED / "golden" / "logic2text" / "inputs.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    assert len(rows) == 480
+    golden, examples = release
+    rows = golden.rows("inputs.jsonl.gz")
+    assert len(rows) == (480 if golden.whole else 60)
     for row in rows:
         name, index = row["id"].split(":")
         split = "dev" if name == "valid" else name
-        example = release[True][split][int(index)]
+        example = examples[True][split][int(index)]
         assert (example.id, example.input) == (f"{split}:{index}", f"{row['text_in']} {row['struct_in']}")
         assert (example.target, example.references) == (row["seq_out"], (row["seq_out"],))
-        assert release[False][split][int(index)].input == row["text_in"]
+        assert examples[False][split][int(index)].input == row["text_in"]
 
 
-def test_two_systems_have_the_official_scores_on_the_whole_test_split(release):
-    golden = SHARED / "golden" / "logic2text"
-    verdicts = json.loads((golden / "overall.json").read_text(encoding="utf-8"))["bleu_groups"]
-    with gzip.open(golden / "bleu_predictions.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
+def test_committed_verdicts_come_out_of_the_task():
+    verdicts = committed("logic2text").rows("verdicts.jsonl.gz")
+    examples = [Example("x", "", row["gold"], (row["gold"],), {"logic_form": row["logic_str"]}) for row in verdicts]
+    scores = Logic2Text(None).score([row["prediction"] for row in verdicts], examples)
+    assert scores["blec"] == pytest.approx(100 * committed("logic2text").json("overall.json")["blec"])
+    for row, example in zip(verdicts, examples, strict=True):
+        assert Logic2Text(None).score_example(row["prediction"], example)["blec"] == 100 * row["blec"]
+
+
+@whole_release("logic2text")
+def test_two_systems_have_the_official_scores_on_the_whole_test_split():
+    golden = FULL / "golden" / "logic2text"
+    verdicts = read_json(golden / "overall.json")["bleu_groups"]
+    rows = read_lines(golden / "bleu_predictions.jsonl.gz")
+    examples = list(Logic2Text(FULL / "data" / "logic2text").read("test"))
     for verdict in verdicts:
         if not verdict["group"].startswith("full_test_system:"):
             continue
         predictions = {row["id"]: row["prediction"] for row in rows if row["group"] == verdict["group"]}
-        examples = release[True]["test"]
         scores = Logic2Text(None).score([predictions[example.id] for example in examples], examples)
         assert scores["blec"] == pytest.approx(100 * verdict["blec"], abs=1e-4)
         assert scores["bleu_official"] == pytest.approx(verdict["multi_bleu"]["bleu"], abs=1e-4)

@@ -4,10 +4,10 @@ import gzip
 import json
 import shutil
 import zipfile
-from pathlib import Path
 
 import pytest
 from absl import logging
+from official import goldens
 
 from ipt_jax.errors import InputError
 from ipt_jax.metrics.bleu import bleu
@@ -16,8 +16,6 @@ from ipt_jax.metrics.totto_bleu import totto_bleu
 from ipt_jax.tasks import totto
 from ipt_jax.tasks.base import Example, data_hash, load_split
 from ipt_jax.tasks.totto import FILE_NAMES, Totto, linearise
-
-SHARED = Path(__file__).parents[1].parent / "shared"
 
 
 def cell(value, header=False, columns=1, rows=1):
@@ -298,30 +296,30 @@ def test_an_example_is_scored_as_it_comes_from_arrow(tmp_path):
     assert scores["parent"] == parent("Lee had 3 goals.", example.references, example.details["table"]).f
 
 
-@pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    """The genuine records that are at hand, under the official names."""
-    if not (SHARED / "data" / "totto").is_dir():
-        pytest.skip("the ToTTo sample is not in ../shared/data/totto")
+@pytest.fixture(scope="module", params=goldens("totto"))
+def sample(request, tmp_path_factory):
+    """The golden set, and the genuine records under their official names."""
     folder = tmp_path_factory.mktemp("totto")
     for split, name in FILE_NAMES.items():
-        shutil.copyfile(SHARED / "data" / "totto" / f"totto_{split}_sample.jsonl.gz", folder / f"{name}.gz")
-    return Totto(folder)
+        shutil.copyfile(request.param.release / f"totto_{split}_sample.jsonl.gz", folder / f"{name}.gz")
+    return request.param, Totto(folder)
 
 
 def test_all_genuine_records_are_read_with_a_warning_that_they_are_not_the_release(sample, monkeypatch):
+    golden, task = sample
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
 
-    assert [len(list(sample.read(split))) for split in FILE_NAMES] == [8, 55]
-    assert "8 examples instead of 120,761" in warnings[0] and "55 examples instead of 7,700" in warnings[1]
+    train, dev = (len(list(task.read(split))) for split in FILE_NAMES)
+    assert (train, dev) == (8 if golden.whole else 3, 55)
+    assert f"{train} examples instead of 120,761" in warnings[0] and "55 examples instead of 7,700" in warnings[1]
 
 
 def test_all_golden_inputs_are_equal(sample):
-    with gzip.open(SHARED / "golden" / "totto" / "inputs.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    assert len(rows) == 32
-    examples = {example.id: example for split in FILE_NAMES for example in sample.read(split)}
+    golden, task = sample
+    rows = golden.rows("inputs.jsonl.gz")
+    assert len(rows) == (32 if golden.whole else 30)
+    examples = {example.id: example for split in FILE_NAMES for example in task.read(split)}
     for row in rows:
         example = examples[row["id"].replace("_sample", "")]
         assert (example.input, example.target) == (row["struct_in"], row["seq_out"]), row["id"]
@@ -329,13 +327,13 @@ def test_all_golden_inputs_are_equal(sample):
 
 
 def test_a_golden_group_has_the_evaluators_scores_through_the_task(sample):
-    with gzip.open(SHARED / "golden" / "totto" / "predictions.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [row for row in map(json.loads, file) if row["group"] == "system:t5-small"]
-    groups = json.loads((SHARED / "golden" / "totto" / "groups.json").read_text(encoding="utf-8"))
-    (expected,) = (group for group in groups if group["group"] == "system:t5-small")
-    examples = {example.id: example for example in sample.read("dev")}
+    golden, task = sample
+    name = "system:t5-small" if golden.whole else "full:mixed"
+    rows = [row for row in golden.rows("predictions.jsonl.gz") if row["group"] == name]
+    (expected,) = (group for group in golden.json("groups.json") if group["group"] == name)
+    examples = {example.id: example for example in task.read("dev")}
     members = [examples[row["id"].replace("_sample", "")] for row in rows]
-    scores = sample.score([row["prediction"] for row in rows], members)
+    scores = task.score([row["prediction"] for row in rows], members)
 
     assert scores["bleu_unifiedskg"] == pytest.approx(expected["unifiedskg"]["bleu"], abs=1e-4)
     for subset, own in (("overall", scores), ("overlap", scores["overlap"]), ("nonoverlap", scores["nonoverlap"])):

@@ -103,7 +103,9 @@ def _dart_official(predictions: Sequence[str], references: Sequence[Sequence[str
     ]
     metric = BLEU(tokenize="none", smooth_method="none", force=True)
     label = f"convention:dart_official|refs:first{OFFICIAL_REFERENCES}|text:split-at-nonword,lower"
-    return _score(metric, [official_text(text) for text in predictions], streams, label)
+    score = _score(metric, [official_text(text) for text in predictions], streams, label)
+    # Where the nearest references are all empty lines, the script prints 0.
+    return score if score.details["ref_len"] else dataclasses.replace(score, value=0.0)
 
 
 _CONVENTIONS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], Score]] = {
