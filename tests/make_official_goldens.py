@@ -74,14 +74,14 @@ def spider(golden: Path, data: Path, out: Path) -> None:
     verdicts = choose(
         rows,
         lambda row: [
-            row["kind"],
-            ("verdict", row["kind"], row["exact"], row["parsed"]),
+            (row["kind"], *(row["failed"] if row["parsed"] else ["not parsed"])),
+            ("exact", row["exact"] and (row["kind"], row["hardness"])),
             ("failed", *row["failed"]),
             ("hardness", row["hardness"], row["prediction_hardness"], row["exact"]),
             ("another evaluator differs", row["exact"] != row["exact_elementai"] and row["kind"]),
             ("blank", not row["prediction"].strip()),
         ],
-        each=2,
+        each=1,
         total=700,
     )
     write_lines(out / "verdicts.jsonl.gz", verdicts)
@@ -180,6 +180,7 @@ def dart(golden: Path, data: Path, out: Path, multi_bleu: Path) -> None:
                 ("references", min(4, len(references[row["id"]]["references"]))),
                 ("empty", not row["prediction"].strip()),
                 ("ascii", row["prediction"].isascii()),
+                ("short", 0 < len(row["prediction"].split()) < 4 and row["sentence_bleu"] > 0),
             ],
             each=3,
             total=15,

@@ -28,7 +28,7 @@ def test_each_evaluator_has_200_verdicts_with_empty_and_odd_texts_among_them(tas
     assert len(predictions) >= 200
     assert len(set(predictions)) >= 0.8 * len(predictions)
     assert any(not text.strip() for text in predictions)
-    assert sum(not text.isascii() for text in predictions) >= 15
+    assert sum(not text.isascii() for text in predictions) >= 10
 
 
 def test_spiders_verdicts_have_every_hardness_component_and_reason():

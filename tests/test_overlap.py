@@ -14,7 +14,7 @@ from official import FULL, whole_release
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import Example
-from ipt_jax.tasks.overlap import describe, near_duplicates, overlap, overlap_counts
+from ipt_jax.tasks.overlap import describe, main, near_duplicates, overlap, overlap_counts
 
 ROOT = Path(__file__).parents[1]
 TEXTS = st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=8).map(" ".join), max_size=8)
@@ -119,9 +119,9 @@ def test_the_command_prints_the_report_and_writes_it_with_all_pairs(tmp_path):
     assert len(report["pairs"]) == 3 and report["exact"]["examples"] == 2
 
 
-def test_a_command_without_a_task_is_one_line_of_help():
-    done = run_overlap()
-    assert done.returncode == 2 and "name one task" in done.stderr
+def test_a_command_without_a_task_is_an_error_that_shows_one():
+    with pytest.raises(InputError, match="name one task, as in: python -m"):
+        main(["overlap"])
 
 
 @whole_release("dart")

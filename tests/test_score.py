@@ -126,13 +126,6 @@ def test_the_command_prints_one_json_object_and_writes_a_row_per_example(tmp_pat
     }
 
 
-def test_a_mistake_is_one_line_on_stderr_with_status_2(tmp_path):
-    done = run_score("--task=sample", f"--predictions={tmp_path / 'absent.txt'}")
-
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
-
-
 def test_the_command_does_not_import_jax():
     code = "import sys, ipt_jax.score; sys.exit('jax' in sys.modules or 'datasets' in sys.modules)"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -149,7 +142,7 @@ def test_predictions_of_a_limited_split_are_scored_with_the_same_limit(tmp_path)
         score_file(Sample(), "test", path)
 
 
-def test_an_option_of_the_task_is_given_on_the_command_line(tmp_path):
+def test_an_option_of_the_task_is_given_on_the_command_line_and_a_mistake_is_one_line_with_status_2(tmp_path):
     record = {"topic": "t", "sent": "x .", "logic_str": "only { all_rows } = true", "table_header": ["a"]}
     (tmp_path / "test.json").write_text(json.dumps([record]))
     (tmp_path / "p.txt").write_text("x .\n")
@@ -157,4 +150,6 @@ def test_an_option_of_the_task_is_given_on_the_command_line(tmp_path):
 
     assert json.loads(run_score(*given, "--option=caption=false").stdout)["examples"] == 1
     done = run_score(*given, "--option=captoin=false")
-    assert done.returncode == 2 and "did you mean 'caption'" in done.stderr
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+    assert "did you mean 'caption'" in done.stderr

@@ -35,7 +35,7 @@ JSON_VALUES = st.recursive(
 
 @given(st.lists(st.dictionaries(st.text(), JSON_VALUES), max_size=5))
 def test_every_list_of_objects_comes_back(tmp_path_factory, records):
-    path = tmp_path_factory.mktemp("lists") / "list.json.gz"
+    path = tmp_path_factory.getbasetemp() / "list.json.gz"
     path.write_bytes(gzip.compress(json.dumps(records).encode()))
 
     assert read_all(path) == records
