@@ -18,7 +18,7 @@ def assert_printed(score, line):
     assert (score.details["hyp_len"], score.details["ref_len"]) == printed["lengths"]
 
 
-@pytest.fixture(scope="module", params=goldens("logic2text"))
+@pytest.fixture(scope="module", params=goldens("logic2text", slow=True))
 def groups(request):
     """Verdict, predictions and references of every golden group."""
     golden, rows = request.param, collections.defaultdict(list)

@@ -4,7 +4,7 @@ import gzip
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ipt_jax.errors import InputError
@@ -33,6 +33,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(st.dictionaries(st.text(), JSON_VALUES), max_size=5))
 def test_every_list_of_objects_comes_back(tmp_path_factory, records):
     path = tmp_path_factory.getbasetemp() / "list.json.gz"
