@@ -109,6 +109,11 @@ def written(member: Member) -> list[int] | None:
     return None if None in ordered else ordered
 
 
+def empty(member: Member) -> int:
+    """How many of a member's finished predictions are empty."""
+    return sum(not row["prediction"] for row in read_rows(member.predictions))
+
+
 def score(task: Task, member: Member) -> dict[str, Any]:
     """Every metric of the task over a member's finished predictions, in the order of the split."""
     rows = {row["id"]: row for row in read_rows(member.predictions)}

@@ -57,6 +57,7 @@ def result(
         "score": scores[task.metric],
         "scores": scores,
         "examples": len(split.rows),
+        "empty": evaluation.empty(member),
         "limit": settings.limit.to_dict(),
         "truncated": sum(row.truncated for row in split.rows),
         "demonstrations_dropped": sum(row.dropped for row in split.rows),

@@ -17,10 +17,12 @@ import pytest
 
 from ipt_jax.errors import InputError
 from ipt_jax.report import render, tables, terminal_table
-from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.collect import collect
 from ipt_jax.report.cost import duration
+from ipt_jax.report.curves import curve, smooth, training_curves
 from ipt_jax.report.explorer import explorer_columns, explorer_packs, natural_order
-from ipt_jax.report.figures import Axes, curve, smooth, training_curves
+from ipt_jax.report.figures import Axes
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
 from ipt_jax.results import RunFolder, append_rows, read_json, run_folders, write_json
 from tests.report_samples import METHODS, STUDY, make_workdir

@@ -1,7 +1,7 @@
 """Tuned methods against retrieved demonstrations, on invented runs."""
 
 from ipt_jax.report.against_retrieval import tuned_and_retrieved
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
 
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.collect import collect
 from ipt_jax.report.findings import findings
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
 from ipt_jax.report.statistics import paired_bootstrap, spread
 from tests.report_samples import make_workdir

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from ipt_jax.report import tables
-from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.collect import collect
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.runs import Run
 from tests.report_samples import make_workdir

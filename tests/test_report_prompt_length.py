@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.prompt_length import prompt_lengths
 from ipt_jax.report.runs import Run
 

@@ -8,8 +8,8 @@ import pytest
 
 from ipt_jax.report import render, tables, terminal_table
 from ipt_jax.report.collect import collect
+from ipt_jax.report.curves import search_curve
 from ipt_jax.report.explorer import explorer_columns
-from ipt_jax.report.figures import search_curve
 from ipt_jax.report.findings import findings
 from ipt_jax.report.search_tables import as_files, search_table
 from ipt_jax.results import read_json, run_folders, write_json

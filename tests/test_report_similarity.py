@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
 from ipt_jax.report.similarity import by_similarity
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipt_jax.report.collect import Setting
 from ipt_jax.report.comparison import (
     CONTRADICTED,
     OPEN,
@@ -12,6 +11,7 @@ from ipt_jax.report.comparison import (
     compared_header,
     judge,
 )
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.tables import Table
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.stats
 
-from ipt_jax.report.collect import Method, Setting
 from ipt_jax.report.comparison import (
     CONTRADICTED,
     LEVEL,
@@ -27,6 +26,8 @@ from ipt_jax.report.comparison import (
     signed,
 )
 from ipt_jax.report.findings import same_length_pairs
+from ipt_jax.report.methods import Method, Setting
+from ipt_jax.report.paper import paper_tasks
 from ipt_jax.report.prompt_length import prompt_lengths, scores_by_length
 from ipt_jax.report.similarity import similarities
 from ipt_jax.report.statistics import brown_forsythe, deviation_ratio, holm
@@ -56,11 +57,14 @@ _HOLDS = "It is supported where it holds in at least one place and its contrary 
 
 
 def claims(settings: Sequence[Setting], matrices: Sequence[Transfer]) -> list[Claim]:
-    """All of them; those without runs are untested.
+    """All of them; those without runs on the paper's tasks are untested.
+
+    A sample that a generator made, or anybody's own data, neither supports nor contradicts what is said of others.
 
     Args:
       matrices: of these settings, see `transfers`.
     """
+    settings = [setting for setting in settings if setting.of_the_paper]
     return [
         _not_always(settings),
         _where_similar(settings),
@@ -76,7 +80,7 @@ def _pairs(settings: Sequence[Setting]) -> list[tuple[Setting, Method, Method]]:
         (setting, ipt, pt)
         for setting in settings
         for ipt, pt in same_length_pairs(setting)
-        if (ipt.result.get("method"), pt.result.get("method")) == ("IPT", "PT")
+        if (ipt.kind, pt.kind) == ("IPT", "PT")
     ]
 
 
@@ -172,7 +176,14 @@ def _unsteady_when_long(settings: Sequence[Setting]) -> Claim:
 
 def _transfers(matrices: Sequence[Transfer]) -> Claim:
     claim = "A prompt that was tuned on another task beats ICL with the same demonstrations"
-    cells = [(matrix, cell) for matrix in matrices if matrix.trained == "PT" for cell in matrix.foreign]
+    papers = paper_tasks()
+    cells = [
+        (matrix, cell)
+        for matrix in matrices
+        if matrix.trained == "PT"
+        for cell in matrix.foreign
+        if {cell.source, cell.target} <= papers
+    ]
     if not cells:
         return _untested(claim)
     verdicts = [cell.judged.verdict for _, cell in cells]

@@ -1,12 +1,8 @@
-"""Reads working directories into what a report shows: settings, their methods, and each method's runs.
+"""Reads working directories into what a report shows: settings with their methods, and notes on what is missing.
 
-A *setting* is what a fair comparison shares: task, split, number of examples, data, language model, metric,
-number format and decoding. A *method* is the set of finished runs of one setting that differ in nothing but
-their seed; where several learning rates were tried, it is the runs with the chosen one. What is missing or
-unreadable becomes a note in the report, never a failure.
+What is missing or unreadable becomes a note in the report, never a failure.
 """
 
-import functools
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -15,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ipt_jax.errors import InputError
+from ipt_jax.report.methods import Method, Setting, table_order
 from ipt_jax.report.runs import Run, Unscored, identity
 from ipt_jax.report.search import Candidate, Search, candidates_of
 from ipt_jax.results import RunFolder, read_json, read_rows, run_folders
@@ -23,121 +20,17 @@ _SETTING_KEYS = ("task", "task_title", "split", "examples", "data_hash", "model"
 
 
 @dataclass(frozen=True)
-class Method:
-    """Runs that differ only in their seed, in the order of their seeds.
-
-    Attributes:
-      label: the method's name; where two methods of a setting share one, with the settings they differ in.
-    """
-
-    label: str
-    runs: tuple[Run, ...]
-
-    @property
-    def result(self) -> Mapping[str, Any]:
-        """The result of the first run, for all that the runs share."""
-        return self.runs[0].result
-
-    @property
-    def scores(self) -> list[float]:
-        """The score of the whole split of each run."""
-        return [run.result["score"] for run in self.runs]
-
-    @functools.cached_property
-    def example_scores(self) -> dict[str, float]:
-        """Example id → score, mean over the runs, for the examples that have a score in every run."""
-        per_run = [
-            {row["id"]: row["score"] for row in run.predictions if row.get("score") is not None} for run in self.runs
-        ]
-        shared = [example for example in per_run[0] if all(example in scores for scores in per_run)]
-        return {example: sum(scores[example] for scores in per_run) / len(per_run) for example in shared}
-
-    @property
-    def prompt_tokens(self) -> int:
-        return self.result.get("prompt_tokens") or 0
-
-    @property
-    def demonstrations(self) -> int:
-        return self.result.get("demonstrations") or 0
-
-    @property
-    def retriever(self) -> str | None:
-        return self.result.get("retriever") if self.demonstrations else None
-
-    @property
-    def retrieved(self) -> bool:
-        """Whether it shows demonstrations that were chosen by the input."""
-        return self.retriever not in (None, "random")
-
-    @property
-    def tuned(self) -> bool:
-        """Whether it has a prompt that was trained with its own demonstrations, and not loaded."""
-        return bool(self.prompt_tokens) and self.runs[0].trained
-
-    @property
-    def least_similar(self) -> bool:
-        """Whether its demonstrations are the farthest: a control, of which nobody claims that it wins."""
-        return self.result.get("layout", {}).get("selection") == "farthest"
-
-    def run_label(self, run: Run) -> str:
-        return self.label if len(self.runs) == 1 else f"{self.label}, seed {run.seed}"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """The methods that may be compared with one another, in the order of the table.
-
-    A mean over learning rates would say nothing, and a row per rate would let a reader choose by the score on the
-    evaluated split. So where several rates were tried, the method is the runs with the rate that its search chose.
-
-    Attributes:
-      methods: those that are compared.
-      searches: of the methods that were trained with several learning rates.
-      passed_over: the learning rates that were not chosen, each as a method of its own.
-    """
-
-    methods: tuple[Method, ...]
-    searches: tuple[Search, ...] = ()
-    passed_over: tuple[Method, ...] = ()
-
-    def __getitem__(self, key: str) -> Any:
-        """What all runs of the setting share: one of task, task_title, split, examples, model, metric, …"""
-        return self.methods[0].result.get(key)
-
-    @property
-    def task_title(self) -> str:
-        return str(self["task_title"] or self["task"] or "unnamed task")
-
-    @property
-    def title(self) -> str:
-        return f"{self.task_title}, {self['split']} split, {self['model']}"
-
-    @property
-    def runs(self) -> list[Run]:
-        """The runs that are compared."""
-        return [run for method in self.methods for run in method.runs]
-
-    @property
-    def all_methods(self) -> list[Method]:
-        """With the learning rates that were not chosen: all that was done."""
-        return sorted((*self.methods, *self.passed_over), key=_order)
-
-    @property
-    def all_runs(self) -> list[Run]:
-        return [run for method in self.all_methods for run in method.runs]
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the data calls itself synthetic. Its scores must not be mistaken for those of a real data set."""
-        return "synthetic" in f"{self['task_title']} {self['task']}".lower()
-
-
-@dataclass(frozen=True)
 class Collection:
-    """All a report shows; `notes` are sentences about what is missing."""
+    """All a report shows.
+
+    Attributes:
+      notes: sentences about what is missing.
+      names: what the experiments are called in their configs, each once.
+    """
 
     settings: tuple[Setting, ...]
     notes: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
 def collect(workdirs: Iterable[str | os.PathLike]) -> Collection:
@@ -149,11 +42,14 @@ def collect(workdirs: Iterable[str | os.PathLike]) -> Collection:
     notes: list[str] = []
     runs: dict[str, Run] = {}
     unscored: dict[str, Unscored] = {}
+    names: list[str] = []
     for workdir in map(Path, workdirs):
         if not workdir.is_dir():
             raise InputError(f"{workdir}: no such working directory; give the --workdir of an experiment.")
         if not (workdir / "config.json").exists():
             notes.append(f"{workdir} has no config.json.")
+        elif name := _noted(notes, {}, read_json, workdir / "config.json").get("name"):
+            names.append(str(name))
         for run in _read_workdir(workdir, notes):
             if isinstance(run, Unscored):
                 unscored.setdefault(run.id, run)
@@ -164,7 +60,7 @@ def collect(workdirs: Iterable[str | os.PathLike]) -> Collection:
     if not runs:
         notes.append("There is no finished run yet.")
     missing = [run for run in unscored.values() if run.id not in runs]
-    return Collection(_settings(list(runs.values()), missing), tuple(notes))
+    return Collection(_settings(list(runs.values()), missing), tuple(notes), tuple(dict.fromkeys(names)))
 
 
 def _read_workdir(workdir: Path, notes: list[str]) -> Iterable[Run | Unscored]:
@@ -258,24 +154,8 @@ def _setting(groups: list[list[Run]], unscored: list[Unscored]) -> Setting:
             elif candidate.runs:
                 method = Method(f"{label}, learning rate {candidate.rate:g}", candidate.runs)
                 (passed_over if search.chosen else methods).append(method)
-    searches.sort(key=lambda search: _order(Method(search.label, search.runs)))
-    return Setting(tuple(sorted(methods, key=_order)), tuple(searches), tuple(passed_over))
-
-
-def _order(method: Method) -> tuple:
-    """Zero-shot, random before retrieved ICL, few before many demonstrations; then PT, IPT, loaded prompts.
-
-    Of a method, its learning rates rise.
-    """
-    trained = bool(method.result.get("training"))
-    if not method.prompt_tokens:
-        kind = 0
-    elif trained:
-        kind = 2 if method.demonstrations else 1
-    else:
-        kind = 3
-    rate = method.runs[0].learning_rate or 0.0
-    return kind, method.retrieved, method.demonstrations, method.prompt_tokens, rate, method.label
+    searches.sort(key=lambda search: table_order(Method(search.label, search.runs)))
+    return Setting(tuple(sorted(methods, key=table_order)), tuple(searches), tuple(passed_over))
 
 
 def _labels(groups: list[list[Run]], candidates: list[tuple[Candidate, ...]]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Method
+from ipt_jax.report.methods import Method
 from ipt_jax.report.statistics import Difference, Spread, approximate_randomisation, holm, paired_bootstrap, spread
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "open"
@@ -66,11 +66,11 @@ def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
     judged = []
     for comparison in comparisons:
         p_value = None if comparison.p_value is None else next(corrected)
-        judged.append(Judged(comparison, p_value, _verdict(comparison, p_value)))
+        judged.append(Judged(comparison, p_value, verdict(comparison, p_value)))
     return judged
 
 
-def _verdict(comparison: Comparison, p_value: float | None) -> str:
+def verdict(comparison: Comparison, p_value: float | None) -> str:
     """A claim needs all three: a small p-value, an interval away from zero, a score of the split on the same side."""
     if p_value is None or p_value >= LEVEL:
         return OPEN

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ipt_jax.report.collect import Setting
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.tables import Table
 
 
@@ -109,10 +109,10 @@ def conditions(setting: Setting) -> Table:
     rows = []
     for method in setting.all_methods:
         for run in method.runs:
-            values = [run.result.get(key) for key in counts.values()]
+            values = [run.empty, *(run.result.get(key) for key in counts.values())]
             values += [(run.result.get("training") or {}).get(key) for key in training.values()]
             rows.append([method.label, str(run.seed), *map(_plain, values)])
-    return Table(["Method", "Seed", *counts, *training], rows)
+    return Table(["Method", "Seed", "Empty answers", *counts, *training], rows)
 
 
 def _tenths(value: float) -> str:

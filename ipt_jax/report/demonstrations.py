@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.tables import Table, score_cell
 from ipt_jax.results import method_label
 
@@ -32,5 +32,4 @@ def trained_and_tested(setting: Setting) -> Table | None:
 
 def _shown(method: Method) -> str:
     """'zero-shot', 'retrieved one-shot', …"""
-    selection = (method.result.get("layout") or {}).get("selection") or "nearest"
-    return method_label(0, method.demonstrations, method.retriever, 0, None, selection).removeprefix("ICL, ")
+    return method_label(0, method.demonstrations, method.retriever, 0, None, method.selection).removeprefix("ICL, ")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ipt_jax.report.collect import Setting
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.runs import Run, flatten
 
 

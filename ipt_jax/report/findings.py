@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Method, Setting
 from ipt_jax.report.comparison import LEVEL, OPEN, Judged, compare, judge, p_text, signed
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.statistics import Spread
 
@@ -32,8 +32,8 @@ class Finding:
 def findings(setting: Setting) -> list[Finding]:
     """Whether each demonstrating or trained method beats ICL with one random demonstration, each for itself.
 
-    Then, for each IPT with a PT of as many prompt rows, whether it beats that PT. Prompts that were taken from other
-    runs have a section of their own, see `transfer`.
+    Then, for each IPT with a PT of as many prompt rows, whether it beats that PT, and whether it beats ICL with the
+    same demonstrations. Prompts that were taken from other runs have a section of their own, see `transfer`.
     """
     methods = setting.methods
     baselines = [m for m in methods if not m.prompt_tokens and m.demonstrations == 1 and m.retriever == "random"]
@@ -41,6 +41,12 @@ def findings(setting: Setting) -> list[Finding]:
     contenders = [m for m in contenders if not m.least_similar and not m.result.get("prompt_source")]
     pairs = [(contender, baseline) for baseline in baselines for contender in contenders]
     pairs += same_length_pairs(setting)
+    pairs += [
+        (method, untuned)
+        for method in methods
+        if method.tuned and method.demonstrations and (untuned := setting.without_prompt(method))
+        if (method, untuned) not in pairs
+    ]
     judged = judge([compare(*pair) for pair in pairs])
     metric = metric_title(setting["metric"])
     return [

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.empties import cautions
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.paper import models_beside, paper_methods, paper_score
 from ipt_jax.report.tables import Table, score_cell
@@ -47,7 +48,7 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
         for method in setting.methods:
             if method.result.get("prompt_source"):
                 continue  # these have a table of their own, see `transfer`
-            key = str(method.result["method"]), method.prompt_tokens
+            key = method.kind, method.prompt_tokens
             rows.setdefault(key, {}).setdefault(column, []).append(method)
     shared = {key: cells for key, cells in rows.items() if len({settings[i]["task"] for i in cells}) > 1}
     lengths = {rows for _, rows in shared if rows}
@@ -65,6 +66,7 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
         f"{metric_title(setting['metric'])}."
         for setting in settings
     )
+    notes += tuple(f"{setting.task_title}: {caution}" for setting in settings for caution in cautions(setting))
     return Overview(model, Table(header, cells, scores=len(settings)), notes)
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,19 @@ import jinja2
 from markupsafe import Markup
 
 from ipt_jax.errors import InputError
-from ipt_jax.report import cost, search_tables, table_files, tables
+from ipt_jax.report import answer, cost, search_tables, table_files, tables
 from ipt_jax.report.claims import UNTESTED, Claim, claims
-from ipt_jax.report.collect import Collection, Setting, collect
+from ipt_jax.report.collect import Collection, collect
+from ipt_jax.report.comparison import CONTRADICTED, OPEN, SUPPORTED
+from ipt_jax.report.curves import search_curve, training_curves
+from ipt_jax.report.empties import MARK, cautions
 from ipt_jax.report.explorer import explorer_packs
-from ipt_jax.report.figures import Figure, search_curve, training_curves
+from ipt_jax.report.figures import Figure
 from ipt_jax.report.findings import findings
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.prompts import complaints, prompts
-from ipt_jax.report.search_tables import RULE, search_table
+from ipt_jax.report.score_chart import score_chart
+from ipt_jax.report.search_tables import search_table
 from ipt_jax.report.table_files import blocks_of_claims, blocks_of_views
 from ipt_jax.report.transfer import transfers
 from ipt_jax.report.views import View, views, views_across
@@ -52,23 +58,18 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
     collection = collect(workdirs)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
-    figures, searches, looks = [], [], []
-    for number, setting in enumerate(collection.settings, start=1):
-        figures.append(training_curves(setting, prefix=f"setting{number}-"))
-        searches.append(search_curve(setting, prefix=f"setting{number}-"))
-        looks.append(views(setting, prefix=f"setting{number}-"))
-        drawn = [figure for view in looks[-1] for figure in view.figures]
-        for figure in filter(None, [*figures[-1], searches[-1], *drawn]):
-            figure.save(folder, prefix=f"setting{number}-" if len(collection.settings) > 1 else "")
+    drawn = [_draw(setting, f"setting{number}-") for number, setting in enumerate(collection.settings, start=1)]
+    for number, each in enumerate(drawn, start=1):
+        for figure in each.all_figures:
+            figure.save(folder, prefix=f"setting{number}-" if len(drawn) > 1 else "")
     matrices = transfers(collection.settings)
     across, found = views_across(collection.settings, matrices), claims(collection.settings, matrices)
     for figure in (figure for view in across for figure in view.figures):
         figure.save(folder)
-    blocks = [b for s, seen in zip(collection.settings, looks, strict=True) for b in blocks_of_views(seen, s.title)]
     for name, content in {
         "main_table": table_files.as_files(blocks_of_views(across)),
         "claims": table_files.as_files(blocks_of_claims(found)),
-        "views": table_files.as_files(blocks),
+        "views": table_files.as_files([b for each in drawn for b in blocks_of_views(each.views, each.setting.title)]),
         "learning_rate": search_tables.as_files(collection.settings),
     }.items():
         for ending, text in content.items():
@@ -77,24 +78,36 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
     write_text(folder / "table.md", tables.as_markdown(collection.settings))
     write_text(folder / "table.tex", tables.as_latex(collection.settings))
     write_text(folder / "table.csv", tables.as_csv(collection.settings))
-    write_text(folder / "index.html", page(collection, figures, searches, looks, across, found))
+    write_text(folder / "index.html", _page(collection, drawn, across, found))
     return folder / "index.html"
 
 
-def page(
-    collection: Collection,
-    figures: list[list[Figure]],
-    searches: list[Figure | None],
-    looks: list[list[View]],
-    across: Sequence[View] = (),
-    found: Sequence[Claim] = (),
-) -> str:
+@dataclass(frozen=True)
+class _Drawn:
+    """A setting with its figures: the chart of all methods, the curves, the search for learning rates, the views."""
+
+    setting: Setting
+    chart: Figure | None
+    curves: list[Figure]
+    search: Figure | None
+    views: list[View]
+
+    @property
+    def all_figures(self) -> list[Figure]:
+        of_views = [figure for view in self.views for figure in view.figures]
+        return [figure for figure in (self.chart, *self.curves, self.search, *of_views) if figure]
+
+
+def _draw(setting: Setting, prefix: str) -> _Drawn:
+    """All that is drawn of a setting; the prefix keeps ids of inline figures apart."""
+    charts = score_chart(setting, prefix), training_curves(setting, prefix), search_curve(setting, prefix)
+    return _Drawn(setting, *charts, views(setting, prefix))
+
+
+def _page(collection: Collection, drawn: Sequence[_Drawn], across: Sequence[View], found: Sequence[Claim]) -> str:
     """The HTML text.
 
     Args:
-      figures: the training curves of each setting.
-      searches: the figure of each setting's learning-rate searches, or None.
-      looks: the views of each setting.
       across: the views of several settings together.
       found: the paper's claims.
     """
@@ -107,34 +120,17 @@ def page(
     )
     script = "".join(map(_asset, ("differences.js", "examples.js", "page.js")))
     return environment.get_template("index.html.j2").render(
-        heading=_heading(collection.settings),
-        models=list(dict.fromkeys(str(setting["model"]) for setting in collection.settings)),
+        heading=_heading(collection),
         synthetic=any(setting.synthetic for setting in collection.settings),
         notes=collection.notes,
-        settings=[
-            {
-                "title": setting.title,
-                "facts": cost.facts(setting),
-                "table": tables.table(setting),
-                "metric_notes": tables.metric_notes(setting),
-                "findings": findings(setting),
-                "figures": [(Markup(figure.inline), figure.caption) for figure in drawn],
-                "choices": [search.sentence for search in setting.searches],
-                "caution": tables.caution(setting),
-                "search": _search(setting, search),
-                "views": [_view(view) for view in seen],
-                "prompts": prompts(setting),
-                "complaints": complaints(setting),
-                "cost": cost.cost(setting),
-                "conditions": cost.conditions(setting),
-            }
-            for setting, drawn, search, seen in zip(collection.settings, figures, searches, looks, strict=True)
-        ],
+        settings=[_content(each) for each in drawn],
         across=[_view(view) for view in across],
         claims=[claim for claim in found if claim.verdict != UNTESTED],
         untested=[claim.claim for claim in found if claim.verdict == UNTESTED],
-        footnote=tables.FOOTNOTE,
-        rule=RULE,
+        mark=MARK,
+        footnote=" ".join(tables.NOTES),
+        search_rule=search_tables.RULE,
+        verdicts={SUPPORTED: "yes", CONTRADICTED: "no, the other way round", OPEN: "undecided"},
         packs=explorer_packs(collection.settings),
         style=Markup(_asset("page.css")),
         script=Markup(script),
@@ -142,19 +138,45 @@ def page(
     )
 
 
+def _content(drawn: _Drawn) -> dict[str, Any]:
+    """What the page says of a setting."""
+    setting = drawn.setting
+    return {
+        "title": setting.title,
+        "about": _about(setting),
+        "cautions": cautions(setting),
+        "answer": answer.answer(setting),
+        "chart": drawn.chart and (Markup(drawn.chart.inline), drawn.chart.caption),
+        "facts": cost.facts(setting),
+        "table": tables.table(setting),
+        "metric_notes": tables.metric_notes(setting),
+        "findings": findings(setting),
+        "figures": [(Markup(figure.inline), figure.caption) for figure in drawn.curves],
+        "choices": [search.sentence for search in setting.searches],
+        "caution": tables.caution(setting),
+        "search": _search(setting, drawn.search),
+        "views": [_view(view) for view in drawn.views],
+        "prompts": prompts(setting),
+        "complaints": complaints(setting),
+        "cost": cost.cost(setting),
+        "conditions": cost.conditions(setting),
+    }
+
+
 def _asset(name: str) -> str:
     return resources.files("ipt_jax.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _heading(settings: Iterable[Setting]) -> str:
-    """The tasks' titles; a task on synthetic data that does not say so in its title is made to."""
-    titles = [
-        f"Synthetic sample: {setting.task_title}"
-        if setting.synthetic and "synthetic" not in setting.task_title.lower()
-        else setting.task_title
-        for setting in settings
-    ]
-    return ", ".join(dict.fromkeys(titles)) or "No finished run"
+def _heading(collection: Collection) -> str:
+    """What the experiments are called; without a config, the tasks."""
+    titles = dict.fromkeys(setting.task_title for setting in collection.settings)
+    return ", ".join(collection.names or titles) or "No finished run"
+
+
+def _about(setting: Setting) -> str:
+    """The task, its split and the language model; a task on synthetic data whose title does not say so is made to."""
+    kind = "synthetic sample: " if setting.synthetic and "synthetic" not in setting.task_title.lower() else ""
+    return f"{kind}{setting.task_title}, {setting['split']} split, {setting['examples']} examples, {setting['model']}"
 
 
 def _search(setting: Setting, figure: Figure | None) -> dict[str, Any] | None:

@@ -19,6 +19,12 @@ def paper_numbers() -> dict[str, Any]:
     return json.loads(resources.files("ipt_jax.report").joinpath("paper_numbers.json").read_text(encoding="utf-8"))
 
 
+def paper_tasks() -> set[str]:
+    """The tasks of its main table, by the names that ours have."""
+    tables = paper_numbers()["main_table"].values()
+    return {task for methods in tables for scores in methods.values() for task in scores}
+
+
 def models_beside(task: str, model: str) -> list[str]:
     """The paper's language models to show beside ours: the same one, or where it has none of that name, all three.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Setting
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.statistics import Ratio, Spread, brown_forsythe, deviation_ratio, spread
 
 
@@ -49,6 +49,6 @@ def scores_by_length(setting: Setting) -> dict[str, dict[int, list[float]]]:
     """`PT` and `IPT` → prompt rows → the score of each seed."""
     found: dict[str, dict[int, list[float]]] = {"PT": {}, "IPT": {}}
     for method in setting.methods:
-        if (kind := method.result.get("method")) in found and method.runs[0].trained:
+        if (kind := method.kind) in found:
             found[kind][method.prompt_tokens] = method.scores
     return found

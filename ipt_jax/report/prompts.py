@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ipt_jax.report.collect import Setting
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.tables import Table
 
 _WORDS_SHOWN = 12

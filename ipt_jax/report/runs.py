@@ -44,6 +44,18 @@ class Run:
     def learning_rate(self) -> float | None:
         return self.training.get("learning_rate")
 
+    @property
+    def answers(self) -> int:
+        return self.result.get("examples") or len(self.predictions)
+
+    @property
+    def empty(self) -> int | None:
+        """How many answers are empty; counted where an older version did not, None without predictions."""
+        if (recorded := self.result.get("empty")) is not None:
+            return recorded
+        answers = [row["prediction"] for row in self.predictions if "prediction" in row]
+        return sum(not answer.strip() for answer in answers) if answers else None
+
 
 @dataclass(frozen=True)
 class Unscored:

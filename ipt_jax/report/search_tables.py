@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.search import Candidate, Search, outcome
 from ipt_jax.report.statistics import Spread

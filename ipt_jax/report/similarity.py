@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ipt_jax.report.collect import Method, Setting
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.paper import MAIN_TABLE_ROWS
 
 BINS = 6

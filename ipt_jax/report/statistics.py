@@ -62,9 +62,17 @@ def paired_bootstrap(a: Sequence[float], b: Sequence[float], samples: int = BOOT
     n = len(differences)
     if n < 2:
         raise ValueError(f"a bootstrap over {n} examples has no interval")
-    means = np.concatenate([counts @ differences for counts in _chunks(_resamples(n, samples))]) / n
+    means = resampled_sums(differences[:, None], samples)[:, 0] / n
     low, high = np.percentile(means, [2.5, 97.5])
     return Difference(float(differences.mean()), float(low), float(high), n)
+
+
+def resampled_sums(values: np.ndarray, samples: int = BOOTSTRAP_SAMPLES) -> np.ndarray:
+    """The sums f64[samples, m] of f64[n, m] over n examples that are drawn with replacement, alike in every column.
+
+    The draws have a fixed seed: those of the same number of examples are the same.
+    """
+    return np.concatenate([counts @ values for counts in _chunks(_resamples(len(values), samples))])
 
 
 def approximate_randomisation(a: Sequence[float], b: Sequence[float], samples: int = BOOTSTRAP_SAMPLES) -> float:

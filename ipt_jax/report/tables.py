@@ -6,12 +6,17 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Method, Setting, collect
+from ipt_jax.report.answer import RULE as ANSWER_RULE
+from ipt_jax.report.answer import answer
+from ipt_jax.report.collect import collect
+from ipt_jax.report.empties import MARK, cautions, marked
+from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.metric_titles import metric_meaning, metric_title
-from ipt_jax.report.paper import MAIN_TABLE_ROWS, models_beside, paper_numbers, paper_score
+from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.statistics import Spread, spread
 
-FOOTNOTE = "Mean ± sample standard deviation over seeds; a single seed has no deviation and no interval."
+FOOTNOTE = "Mean ± sample standard deviation over seeds; a single seed has no deviation."
+NOTES = (FOOTNOTE, "The interval is that of a bootstrap over the examples, for the seeds that were run.", ANSWER_RULE)
 
 
 def metric_notes(setting: Setting) -> list[str]:
@@ -40,7 +45,7 @@ def caution(setting: Setting) -> list[str]:
 
 def paper_notes(setting: Setting) -> list[str]:
     """Where the paper's numbers come from, if the table has any."""
-    return [paper_numbers()["source"]] if models_beside(str(setting["task"]), str(setting["model"])) else []
+    return [paper_numbers()["source"]] if setting.of_the_paper else []
 
 
 def metric_names(setting: Setting) -> list[str]:
@@ -78,34 +83,29 @@ class Table:
 
 
 def table(setting: Setting) -> Table:
-    """A row per method: its name, each metric over the seeds, prompt rows, demonstrations and number of seeds."""
-    metrics, task = metric_names(setting), str(setting["task"])
-    beside = models_beside(task, str(setting["model"]))
-    headline = metric_title(setting["metric"])
-    header = ["Method", *map(metric_title, metrics), f"95 % interval of {headline}"]
+    """A row per method: its name, the headline metric with its interval, the other metrics, the paper's, numbers.
+
+    A method is marked where many of its answers are empty.
+    """
+    (headline, *others), task = metric_names(setting), str(setting["task"])
+    beside = models_beside(task, str(setting["model"])) if setting.of_the_paper else []
+    header = ["Method", metric_title(headline), "95 % interval", *map(metric_title, others)]
     header += [*(f"Paper, {model}" for model in beside), "Prompt rows", "Demonstrations", "Seeds"]
     rows = []
     for method in setting.methods:
-        scores = [score_spread(method, metric) for metric in metrics]
-        papers = [paper_score(model, _paper_method(setting, method), task) for model in beside]
+        scores = [_interval(method), *(score_spread(method, metric) for metric in others)]
+        papers = [paper_score(model, setting.paper_name(method), task) for model in beside]
         numbers = [method.prompt_tokens, method.demonstrations, len(method.runs)]
-        cells = [*scores, _interval(score_spread(method, setting["metric"])), *papers]
-        rows.append([method.label, *(str(cell) if cell else "–" for cell in cells), *map(str, numbers)])
-    return Table(header, rows, scores=len(metrics) + 1 + len(beside))
+        cells = [score_spread(method, headline), *scores, *papers]
+        rows.append([marked(method), *(str(cell) if cell else "–" for cell in cells), *map(str, numbers)])
+    return Table(header, rows, scores=2 + len(others) + len(beside))
 
 
-def _paper_method(setting: Setting, method: Method) -> str:
-    """What the paper calls the method; of several prompt lengths, that of its main table alone has a name there."""
-    name = str(method.result.get("method"))
-    lengths = {other.prompt_tokens for other in setting.methods if str(other.result.get("method")) == name}
-    return name if len(lengths) == 1 or method.prompt_tokens == MAIN_TABLE_ROWS else ""
-
-
-def _interval(score: Spread | None) -> str:
-    """'41.2 to 43.0', of the mean over seeds; nothing for a single one."""
-    if score is None or score.interval is None:
+def _interval(method: Method) -> str:
+    """'41.2 to 43.0' over the examples, or nothing."""
+    if method.interval is None:
         return ""
-    low, high = score.interval
+    low, high = method.interval
     return f"{low:.1f} to {high:.1f}"
 
 
@@ -130,22 +130,28 @@ def terminal_table(workdir: str | os.PathLike) -> str:
 
 
 def as_text(setting: Setting) -> str:
-    return text_block([setting.title, f"{setting['examples']} examples"], table(setting), _notes(setting))
+    headings = [setting.title, f"{setting['examples']} examples", *conclusion(setting)]
+    return text_block(headings, table(setting), _notes(setting))
 
 
 def as_markdown(settings: Sequence[Setting]) -> str:
-    blocks = [markdown_block(setting.title, table(setting), _notes(setting)) for setting in settings]
+    blocks = [markdown_block(s.title, table(s), _notes(s), conclusion(s)) for s in settings]
     return "\n\n".join(blocks) + "\n"
 
 
 def as_latex(settings: Sequence[Setting]) -> str:
     """One `table` environment per setting; it needs the package booktabs."""
-    blocks = [latex_block(setting.title, table(setting), _notes(setting)) for setting in settings]
+    blocks = [latex_block(s.title, table(s), [*conclusion(s), *_notes(s)]) for s in settings]
     return "\n\n".join(blocks) + "\n"
 
 
+def conclusion(setting: Setting) -> list[str]:
+    """What to say before the numbers: methods with many empty answers, marked in the table, then the answer."""
+    return [*(f"{MARK} {caution}" for caution in cautions(setting)), answer(setting)]
+
+
 def _notes(setting: Setting) -> list[str]:
-    return [FOOTNOTE, *choice_notes(setting), *metric_notes(setting), *paper_notes(setting)]
+    return [*NOTES, *choice_notes(setting), *metric_notes(setting), *paper_notes(setting)]
 
 
 def text_block(headings: Sequence[str], content: Table, notes: Sequence[str]) -> str:
@@ -159,11 +165,13 @@ def text_block(headings: Sequence[str], content: Table, notes: Sequence[str]) ->
     return "\n".join([*headings, "", *lines, "", *notes])
 
 
-def markdown_block(title: str, content: Table, notes: Sequence[str]) -> str:
+def markdown_block(title: str, content: Table, notes: Sequence[str], before: Sequence[str] = ()) -> str:
+    """A table under its heading, with paragraphs before it and a list of notes behind."""
     lines = [content.header, ["---", *["---:"] * (len(content.header) - 1)], *content.rows]
     rows = ["| " + " | ".join(_escape(cell, _MARKDOWN) for cell in line) + " |" for line in lines]
     items = [f"- {_escape(note, _MARKDOWN)}" for note in notes]
-    return "\n".join([f"## {_escape(title, _MARKDOWN)}", "", *rows, "", *items])
+    said = [line for text in before for line in (_escape(text, _MARKDOWN), "")]
+    return "\n".join([f"## {_escape(title, _MARKDOWN)}", "", *said, *rows, "", *items])
 
 
 def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
@@ -187,20 +195,26 @@ def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
 
 
 def as_csv(settings: Sequence[Setting]) -> str:
-    """A row per method and metric with unrounded numbers; `deviation` is empty for a single seed."""
+    """A row per method and metric with unrounded numbers; `deviation` is empty for a single seed.
+
+    `interval_low` and `interval_high` are of the mean over seeds, by Student's t; `examples_low` and `examples_high`
+    of the headline metric over the examples; `empty` is the number of empty answers of all seeds.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     shared = ["task", "split", "examples", "model"]
     own = ["method", "prompt_tokens", "demonstrations", "retriever", "metric", "mean", "deviation", "seeds"]
-    own += ["interval_low", "interval_high"]
+    own += ["interval_low", "interval_high", "examples_low", "examples_high", "empty"]
     writer.writerow([*shared, *own])
     for setting in settings:
         for method in setting.methods:
             place = [*(setting[key] for key in shared), method.label, method.prompt_tokens, method.demonstrations]
             for metric in metric_names(setting):
                 if score := score_spread(method, metric):
-                    interval = score.interval or (None, None)
-                    writer.writerow([*place, method.retriever, metric, score.mean, score.deviation, score.n, *interval])
+                    over_seeds = score.interval or (None, None)
+                    over_examples = (metric == setting["metric"] and method.interval) or (None, None)
+                    numbers = [score.mean, score.deviation, score.n, *over_seeds, *over_examples, method.empty]
+                    writer.writerow([*place, method.retriever, metric, *numbers])
     return file.getvalue()
 
 
@@ -211,6 +225,7 @@ _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "–": "--",
+    "†": r"\dag{}",
     "|": r"$|$",
     "<": r"$<$",
     ">": r"$>$",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ipt_jax.report.collect import Method, Setting
 from ipt_jax.report.comparison import Judged, compare, judge
+from ipt_jax.report.methods import Method, Setting
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def transfers(settings: Iterable[Setting]) -> list[Transfer]:
     for setting in settings:
         for method in setting.methods:
             source = method.result.get("prompt_source") or {}
-            baseline = same_demonstrations(setting, method)
+            baseline = setting.without_prompt(method)
             if source.get("method") and baseline and not method.runs[0].trained:
                 key = f"{setting['model']}, {setting['dtype']}", source["method"], baseline.label
                 found.setdefault(key, []).append((source["task"], str(setting["task"]), method, baseline))
@@ -65,17 +65,6 @@ def transfers(settings: Iterable[Setting]) -> list[Transfer]:
         for key, pairs in found.items()
         if any(source != target for source, target, _, _ in pairs)
     ]
-
-
-def same_demonstrations(setting: Setting, method: Method) -> Method | None:
-    """The method of the setting that shows what this one shows, without a prompt; None where it was not run."""
-
-    def shown(one: Method) -> tuple:
-        layout = one.result.get("layout") or {}
-        return one.demonstrations, one.retriever, layout.get("selection") if one.demonstrations else None
-
-    alike = [one for one in setting.methods if not one.prompt_tokens and shown(one) == shown(method)]
-    return alike[0] if alike else None
 
 
 def _cells(pairs: Sequence[tuple[str, str, Method, Method]]) -> tuple[Cell, ...]:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.against_retrieval import tuned_and_retrieved
-from ipt_jax.report.collect import Setting
+from ipt_jax.report.colours import IPT, PT, colours
 from ipt_jax.report.comparison import OPEN, Judged, p_text
 from ipt_jax.report.demonstrations import trained_and_tested
-from ipt_jax.report.figures import COLOURS, Axes, Figure
+from ipt_jax.report.figures import Axes, Figure
+from ipt_jax.report.methods import Setting
 from ipt_jax.report.metric_titles import metric_title
 from ipt_jax.report.overview import Overview, overviews
 from ipt_jax.report.paper import paper_numbers
@@ -97,7 +98,7 @@ def _transfer_view(matrix: Transfer, name: str) -> View:
     baselines = {cell.target: str(cell.judged.comparison.theirs) for cell in matrix.cells}
     rows.append([matrix.tested, *(baselines.get(task, "–") for task in tasks)])
     table = Table(["Prompt of", *(f"on {task}" for task in tasks)], rows, scores=len(tasks))
-    notes = (f"Language model: {matrix.model}. A star marks a difference that is not chance, see the claims.",)
+    notes = (f"Language model: {matrix.model}. A star marks a difference with a corrected p-value below 0.05.",)
     title = f"{matrix.trained} prompts on other tasks, {matrix.tested.removeprefix('ICL, ')}"
     return View(title, (), (axes.figure(name, caption),), (("Scores", table),), notes)
 
@@ -111,7 +112,7 @@ def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> Vi
     metric = metric_title(setting["metric"])
     axes = Axes(metric, f"{prefix}prompt_length", "Prompt rows")
     axes.log_scale([length.rows for length in lengths])
-    for kind, colour in zip(("PT", "IPT"), COLOURS, strict=False):
+    for kind, colour in (("PT", PT), ("IPT", IPT)):
         points = [(length.rows, length.scores[kind]) for length in lengths if kind in length.scores]
         if points:
             rows, scores = zip(*points, strict=True)
@@ -120,7 +121,7 @@ def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> Vi
             low, high = ([s.mean + sign * r for s, r in zip(scores, reach, strict=True)] for sign in (-1, 1))
             axes.band(rows, low, high, colour)
     for method in setting.methods:
-        if method.result.get("method") == "ICL, retrieved one-shot":
+        if method.kind == "ICL, retrieved one-shot":
             axes.level(method.result["score"], "ICL, retrieved one-shot")
     caption = f"{metric} against the number of prompt rows: mean and standard deviation over seeds."
     tested = [length for length in lengths if length.p_value is not None]
@@ -149,13 +150,14 @@ def _similarity_view(setting: Setting, found: BySimilarity, prefix: str) -> View
     labels = list(found.equal_width[0].scores)
     axes = Axes("Mean score per example", f"{prefix}similarity", "Similarity of the demonstration")
     centres = [(each.low + each.high) / 2 for each in found.equal_width]
-    for i, label in enumerate(labels):
+    shades = colours(setting.methods)
+    for label in labels:
         points = [
             (centre, each.scores[label])
             for centre, each in zip(centres, found.equal_width, strict=True)
             if each.scores[label] is not None
         ]
-        axes.plot(*zip(*points, strict=True), color=COLOURS[i % len(COLOURS)], label=label, marker="o")
+        axes.plot(*zip(*points, strict=True), color=shades[label], label=label, marker="o")
     axes.name_places(
         centres, [f"{centre:.2f}\n{each.examples}" for centre, each in zip(centres, found.equal_width, strict=True)]
     )
