@@ -10,6 +10,7 @@ import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
 from launchers import cluster, committed, stand_ins  # noqa: E402, F401  (fixtures)
+from report_fixtures import quickstart, quickstart_report, study, study_report  # noqa: E402, F401  (fixtures)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

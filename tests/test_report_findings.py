@@ -10,7 +10,6 @@ from ipt_jax.report.findings import findings
 from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
 from ipt_jax.report.statistics import paired_bootstrap, spread
-from tests.report_samples import make_workdir
 
 
 def method(label, scores_per_run, *, prompt_tokens=0, demonstrations=0, retriever=None, corpus=None):
@@ -116,8 +115,8 @@ def test_least_similar_demonstrations_are_a_control_and_no_claim_is_made_for_the
     assert [finding.claim for finding in findings(setting)] == ["retrieved beats random"]
 
 
-def test_each_method_is_compared_with_random_one_shot_and_none_is_picked_as_the_best(tmp_path):
-    (setting,) = collect([make_workdir(tmp_path, examples=5)]).settings
+def test_each_method_is_compared_with_random_one_shot_and_ipt_with_pt_and_with_its_demonstrations_alone(quickstart):
+    (setting,) = collect([quickstart]).settings
     claims = [finding.claim for finding in findings(setting)]
     assert claims == [
         "ICL, retrieved one-shot beats ICL, random one-shot",
@@ -125,4 +124,5 @@ def test_each_method_is_compared_with_random_one_shot_and_none_is_picked_as_the_
         "PT beats ICL, random one-shot",
         "IPT beats ICL, random one-shot",
         "IPT beats PT",
+        "IPT beats ICL, retrieved one-shot",
     ]

@@ -4,11 +4,9 @@ import json
 from pathlib import Path
 
 from ipt_jax.report import tables
-from ipt_jax.report.collect import collect
 from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.runs import Run
-from tests.report_samples import make_workdir
 
 TYPED = Path(__file__).parent / "golden" / "paper_numbers.json"
 
@@ -19,23 +17,32 @@ def test_our_model_stands_beside_the_papers_same_one_and_another_beside_all():
     assert models_beside("sample", "gpt2-xl") == []
 
 
-def test_a_row_of_the_table_has_the_papers_score_of_that_method(tmp_path):
-    (setting,) = collect([make_workdir(tmp_path / "work", examples=4)]).settings
-    run = setting.runs[0]
-    dart = [
-        Method(label, (type(run)({**run.result, "task": "dart", "model": "gpt2-xl", "method": label}),))
-        for label in ("ICL, random one-shot", "IPT")
-    ]
-    content = tables.table(Setting(tuple(dart)))
+DART = {"task": "dart", "task_title": "DART", "model": "gpt2-xl", "examples": 4}
+SCORE = {"metric": "bleu_unifiedskg", "score": 1.0}
+TUNED = {"prompt_tokens": 25, "training": {"steps": 5}}
+
+
+def made(label, **numbers):
+    return Method(label, (Run({"run": label, "method": label, **DART, **SCORE, **numbers}),))
+
+
+def test_a_row_of_the_table_has_the_papers_score_of_the_method_with_its_numbers_whatever_its_label():
+    random, ours = made("a", demonstrations=1, retriever="random"), {"demonstrations": 1, "retriever": "bm25"}
+    dart = Setting((random, made("b", **TUNED, **ours)))
+    content = tables.table(dart)
     column = content.header.index("Paper, GPT-2-XL")
     assert [row[column] for row in content.rows] == ["–", "42.1 ± 0.2"]
-    assert "arXiv 2302.11521" in tables.as_markdown([Setting(tuple(dart))])
+    assert "arXiv 2302.11521" in tables.as_markdown([dart])
+
+
+def test_a_synthetic_sample_has_no_numbers_of_the_paper_beside_it():
+    sample = Setting((made("PT", **TUNED, task_title="Synthetic sample in DART's format"),))
+    assert not [title for title in tables.table(sample).header if "Paper" in title]
 
 
 def test_of_several_prompt_lengths_the_papers_own_has_its_score_beside_it():
     def tuned(rows):
-        result = {"run": str(rows), "method": "PT", "task": "dart", "model": "gpt2-xl", "prompt_tokens": rows}
-        return Method(f"PT (prompt_tokens={rows})", (Run({**result, "metric": "bleu_unifiedskg", "score": 1.0}),))
+        return made(f"PT (prompt_tokens={rows})", **TUNED | {"prompt_tokens": rows})
 
     def beside(*lengths):
         content = tables.table(Setting(tuple(map(tuned, lengths))))

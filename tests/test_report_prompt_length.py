@@ -8,7 +8,8 @@ from ipt_jax.report.runs import Run
 
 
 def method(kind, rows, *scores):
-    shared = {"method": kind, "prompt_tokens": rows, "training": {"steps": 5}, "metric": "bleu"}
+    shared = {"prompt_tokens": rows, "training": {"steps": 5}, "metric": "bleu"}
+    shared |= {"demonstrations": int(kind == "IPT"), "retriever": "dense"}
     runs = [Run({"run": f"{kind}{rows}{i}", "seed": i, "score": score, **shared}) for i, score in enumerate(scores)]
     return Method(f"{kind} ({rows})", tuple(runs))
 

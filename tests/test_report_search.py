@@ -238,7 +238,7 @@ def test_the_page_shows_the_search_and_counts_all_runs_but_explores_the_chosen_o
         f"learning_rate.{ending}" for ending in ("csv", "md", "png", "svg", "tex", "txt")
     ]
     text = path.read_text()
-    assert "<td>chosen</td>" in text and "failed: seed 1 at step 37" in text
+    assert "<span>chosen</span></td>" in text and "failed: seed 1 at step 37" in text
     assert "11 runs of 3 methods, 7 of them with learning rates that were not chosen" in text
     assert text.count("PT, learning rate 0.003</th>") == 2 * 2  # cost and conditions of both seeds
     (setting,) = collect([workdir]).settings

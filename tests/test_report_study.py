@@ -1,10 +1,10 @@
 """What the report says of several tasks together: main table, prompts on other tasks, the paper's claims."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
-from ipt_jax.report import render
 from ipt_jax.report.claims import claims
 from ipt_jax.report.collect import collect
 from ipt_jax.report.demonstrations import trained_and_tested
@@ -14,13 +14,8 @@ from tests.study_samples import TASKS, make_study
 
 
 @pytest.fixture(scope="module")
-def workdir(tmp_path_factory):
-    return make_study(tmp_path_factory.mktemp("study"))
-
-
-@pytest.fixture(scope="module")
-def settings(workdir):
-    return collect([workdir]).settings
+def settings(study):
+    return collect([study]).settings
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +90,12 @@ def test_every_claim_has_a_verdict_of_its_own(found):
 
 
 def test_claims_are_contradicted_by_data_that_say_the_opposite(tmp_path):
-    settings = collect([make_study(tmp_path / "opposite", gain=-30.0)]).settings
+    settings = collect([make_study(tmp_path / "opposite", gain=-30.0, examples=20, seeds=3)]).settings
     similar = claims(settings, ())[1]
     assert similar.verdict == "contradicted" and similar.evidence.rows[0][1].startswith("\u2212")
 
 
-def test_pt_that_wins_somewhere_supports_that_ipt_does_not_always_win(tmp_path):
-    settings = collect([make_study(tmp_path / "always")]).settings
+def test_pt_that_wins_somewhere_supports_that_ipt_does_not_always_win(settings):
     ours = settings[0]
     raised = {id(m): 9.0 if m.label.startswith("PT") else 0.0 for m in ours.methods}
     methods = tuple(_raised(method, raised[id(method)]) for method in ours.methods)
@@ -128,14 +122,36 @@ def test_without_runs_claims_are_untested():
     assert {claim.verdict for claim in claims((), ())} == {"untested"}
 
 
-def test_the_page_and_the_files_hold_table_claims_and_figures(workdir, tmp_path):
-    path = render([workdir], tmp_path / "report")
-    text = path.read_text()
-    assert "The paper&#39;s claims" in text or "The paper's claims" in text
-    files = {file.name for file in path.parent.iterdir()}
+@pytest.mark.parametrize("other", [{"task": "jsonl"}, {"task_title": "Synthetic sample"}])
+def test_the_papers_claims_are_judged_on_the_papers_tasks_alone(settings, other):
+    """The same scores under another task, or of a generator's data, neither support nor contradict the paper."""
+    changed = [_with_result(setting, other) for setting in settings]
+    assert {claim.verdict for claim in claims(changed, ())} == {"untested"}
+    assert {claim.verdict for claim in claims(settings, ())} > {"untested"}
+
+
+def test_prompts_between_other_tasks_say_nothing_of_the_papers_claim(settings):
+    (matrix,) = transfers(settings)
+    cells = tuple(replace(cell, source=cell.source.replace("dart", "jsonl")) for cell in matrix.cells)
+    only = [cell for cell in cells if "jsonl" in (cell.source, cell.target)]
+    assert claims((), [replace(matrix, cells=tuple(only))])[-1].verdict == "untested"
+    judged = claims((), [replace(matrix, cells=cells)])[-1]
+    assert judged.verdict == "open" and len(judged.evidence.rows) == 4
+
+
+def _with_result(setting, other):
+    methods = [
+        replace(m, runs=tuple(replace(run, result={**run.result, **other}) for run in m.runs)) for m in setting.methods
+    ]
+    return replace(setting, methods=tuple(methods))
+
+
+def test_the_page_and_the_files_hold_table_claims_and_figures(study_report):
+    assert '<h2 id="claims">' in study_report.read_text()
+    files = {file.name for file in study_report.parent.iterdir()}
     for name in ("main_table", "claims", "views"):
         assert {f"{name}.{ending}" for ending in ("txt", "md", "tex", "csv")} <= files
     assert {"transfer1.svg", "transfer1.png"} <= files
-    rows = list(csv.DictReader((path.parent / "main_table.csv").read_text().splitlines()))
+    rows = list(csv.DictReader((study_report.parent / "main_table.csv").read_text().splitlines()))
     assert {"table", "row", "column", "value"} == rows[0].keys()
     assert any(row["row"] == "IPT" and row["column"].startswith("MTOP") for row in rows)

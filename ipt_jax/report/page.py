@@ -1,6 +1,7 @@
 """Writes a report: one HTML page that opens from disk, the tables and the figures as files."""
 
 import base64
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -72,8 +73,11 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
         "views": table_files.as_files([b for each in drawn for b in blocks_of_views(each.views, each.setting.title)]),
         "learning_rate": search_tables.as_files(collection.settings),
     }.items():
-        for ending, text in content.items():
-            write_text(folder / f"{name}.{ending}", text)
+        for ending in table_files.ENDINGS:
+            if content:
+                write_text(folder / f"{name}.{ending}", content[ending])
+            else:  # an earlier report in the same folder may have had something to say
+                (folder / f"{name}.{ending}").unlink(missing_ok=True)
     write_text(folder / "table.txt", "\n\n".join(map(tables.as_text, collection.settings)) + "\n")
     write_text(folder / "table.md", tables.as_markdown(collection.settings))
     write_text(folder / "table.tex", tables.as_latex(collection.settings))
@@ -111,15 +115,8 @@ def _page(collection: Collection, drawn: Sequence[_Drawn], across: Sequence[View
       across: the views of several settings together.
       found: the paper's claims.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("ipt_jax.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     script = "".join(map(_asset, ("differences.js", "examples.js", "page.js")))
-    return environment.get_template("index.html.j2").render(
+    return _template().render(
         heading=_heading(collection),
         synthetic=any(setting.synthetic for setting in collection.settings),
         notes=collection.notes,
@@ -163,6 +160,18 @@ def _content(drawn: _Drawn) -> dict[str, Any]:
     }
 
 
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("ipt_jax.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("index.html.j2")
+
+
 def _asset(name: str) -> str:
     return resources.files("ipt_jax.report").joinpath("templates", name).read_text(encoding="utf-8")
 
@@ -175,7 +184,7 @@ def _heading(collection: Collection) -> str:
 
 def _about(setting: Setting) -> str:
     """The task, its split and the language model; a task on synthetic data whose title does not say so is made to."""
-    kind = "synthetic sample: " if setting.synthetic and "synthetic" not in setting.task_title.lower() else ""
+    kind = "Synthetic sample: " if setting.synthetic and "synthetic" not in setting.task_title.lower() else ""
     return f"{kind}{setting.task_title}, {setting['split']} split, {setting['examples']} examples, {setting['model']}"
 
 

@@ -9,6 +9,8 @@ from ipt_jax.report.claims import UNTESTED, Claim
 from ipt_jax.report.tables import Table, latex_block, markdown_block, text_block
 from ipt_jax.report.views import View
 
+ENDINGS = ("txt", "md", "tex", "csv")
+
 
 @dataclass(frozen=True)
 class Block:
