@@ -52,7 +52,7 @@ class Method:
         """The 95 % interval of the score over the examples, see `interval_over_examples`."""
         return interval_over_examples(self.runs)
 
-    @property
+    @functools.cached_property
     def empty(self) -> int | None:
         """How many answers of all runs together are empty; None where it is not known of each."""
         counts = [run.empty for run in self.runs]

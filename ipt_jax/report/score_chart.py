@@ -70,5 +70,5 @@ def _caption(setting: Setting, metric: str, beside: bool) -> str:
     elif several:
         said.append(" Intervals over the examples could not be computed from these runs.")
     if beside:
-        said.append(" Hollow marks are the paper's scores, of other language models than ours unless named alike.")
+        said.append(" Hollow marks are the paper's scores, with the language models named.")
     return "".join(said)
