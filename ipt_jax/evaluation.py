@@ -19,6 +19,8 @@ from ipt_jax.search import Search
 from ipt_jax.storage import append_rows, read_rows, repair
 from ipt_jax.tasks.base import Example, Task
 
+_NEEDED = {"id": str, "prediction": str}  # what every row of predictions.jsonl must have
+
 
 @dataclasses.dataclass(frozen=True)
 class Member:
@@ -83,7 +85,7 @@ def _finished(predictions: Path) -> list[str]:
     """The ids of the rows that an earlier process wrote."""
     if predictions.exists():
         repair(predictions)
-    return [row["id"] for row in read_rows(predictions)]
+    return [row["id"] for row in read_rows(predictions, _NEEDED)]
 
 
 def _row(task: Task, split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _row(task: Task, split: PreparedSplit, index: int, generated: generation.Gen
 
 def written(member: Member) -> list[int] | None:
     """Tokens written for each example, in the order of the split; None where an older version did not record them."""
-    counts = {row["id"]: row.get("new_tokens") for row in read_rows(member.predictions)}
+    counts = {row["id"]: row.get("new_tokens") for row in read_rows(member.predictions, _NEEDED)}
     ordered = [counts[id] for id in member.split.examples["id"]]
     return None if None in ordered else ordered
 
@@ -116,7 +118,7 @@ def empty(member: Member) -> int:
 
 def score(task: Task, member: Member) -> dict[str, Any]:
     """Every metric of the task over a member's finished predictions, in the order of the split."""
-    rows = {row["id"]: row for row in read_rows(member.predictions)}
+    rows = {row["id"]: row for row in read_rows(member.predictions, _NEEDED)}
     ids = member.split.examples["id"][:]
     missing = [id for id in ids if id not in rows]
     if missing:

@@ -34,18 +34,27 @@ def resolve(config: ml_collections.ConfigDict) -> list[Run]:
     runs = []
     for name, settings in expand(config):
         frozen = ml_collections.FrozenConfigDict(settings)
-        runs.append(Run(name, frozen, hash_of(frozen.task)))
+        runs.append(Run(name, frozen, hash_of(frozen.task, frozenset(settings["limit"]))))
     return resolve_sources(runs)
 
 
-def _data_hash(settings: ml_collections.FrozenConfigDict) -> str:
+def _data_hash(settings: ml_collections.FrozenConfigDict, read: frozenset[str]) -> str:
+    """Of all the task's files, whether a run reads them or not; those of splits that it does not read may be absent."""
     task = task_of(settings)
     splits = base.splits_of(task)
     if settings.split not in splits:
         raise InputError(
             f"config.task.split={settings.split!r}: of task {task.name!r} only {', '.join(splits)} can be evaluated"
         )
-    return base.data_hash(task, splits)
+    present = [split for split in splits if split in read or _has(task, split)]
+    return base.data_hash(task, present)
+
+
+def _has(task: base.Task, split: str) -> bool:
+    try:
+        return bool(task.files(split))
+    except InputError:
+        return False
 
 
 def list_jobs(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> list[str]:

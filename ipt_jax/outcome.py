@@ -9,9 +9,9 @@ from typing import Any
 
 from ipt_jax import arithmetic, evaluation
 from ipt_jax.accelerators import describe_devices
+from ipt_jax.json_text import canonical_json
 from ipt_jax.preparation import Preparer, overlap_of, rows_of
 from ipt_jax.runs import Run
-from ipt_jax.storage import canonical_json
 
 _VERSIONS = ("ipt_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "datasets", "sacrebleu")
 

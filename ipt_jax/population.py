@@ -57,7 +57,7 @@ def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
 
 def _begun(record: Path) -> set[str]:
     try:
-        return set(read_json(record)["runs"])
+        return set(map(str, read_json(record, {"runs": list})["runs"]))
     except FileNotFoundError:  # another program has just finished that population
         return set()
 
@@ -189,7 +189,7 @@ def train_population(
             return
         append_rows(members[k].folder.metrics, rows)
         if "dev_loss" in rows[-1] and k not in warned:
-            complaint = monitors.complaint(read_rows(members[k].folder.metrics), warn_after)
+            complaint = monitors.complaint(read_rows(members[k].folder.metrics, {"step": int}), warn_after)
             if complaint:
                 warned.add(k)
                 _log.warning("run %s: %s", ids[k], complaint)
@@ -265,7 +265,7 @@ def _dev_batches(members: Sequence[Member], batch_size: int) -> list[list[list[R
 def _rewind(members: Sequence[Member], step: int) -> None:
     """Drops the metrics of steps that are about to be done again."""
     for member in members:
-        rows = read_rows(member.folder.metrics)
+        rows = read_rows(member.folder.metrics, {"step": int})
         kept = [row for row in rows if row["step"] <= step]
         if len(kept) < len(rows):
             write_rows(member.folder.metrics, kept)
@@ -279,7 +279,9 @@ def describe_training(
     Read from the metrics, because other processes may have done a part of the training. `host_wait` is the share
     of the time in which the device waited for the host.
     """
-    metadata, rows = processes.from_first(lambda: [prompt_metadata(folder.prompt), read_rows(folder.metrics)])
+    metadata, rows = processes.from_first(
+        lambda: [prompt_metadata(folder.prompt), read_rows(folder.metrics, {"step": int})]
+    )
     prompt = processes.arrays_from_first(lambda: load_prompt(folder.prompt))
     timed = [row for row in rows if "seconds" in row]
     seconds = math.fsum(row["seconds"] for row in timed)

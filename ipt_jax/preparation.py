@@ -123,7 +123,7 @@ class Preparer:
         selection: str,
         encoder: str | None,
     ) -> Neighbours:
-        queries, pool = (_pool(self.split(*which)) for which in ((split, limit), ("train", train_limit)))
+        queries, pool = self._pool(split, limit), self._pool("train", train_limit)
         if retriever == "random":
             return retrieval.random_neighbours(queries, pool, k, seed=seed, exclude_duplicates=exclude_duplicates)
         if retriever == "bm25":
@@ -136,6 +136,10 @@ class Preparer:
         return retrieval.kept_neighbours(
             self.cache_dir / "neighbours", settings, queries, pool, lambda: find(queries, pool, k, **options)
         )
+
+    def _pool(self, split: str, limit: int) -> Pool:
+        examples = self.split(split, limit)
+        return Pool(examples["id"][:], examples["input"][:], split)
 
     def _embedder(self, retriever: str, encoder: str | None) -> MeanHiddenStates | SentenceEncoder:
         folder, lm = self.cache_dir / "embeddings", self.lm
@@ -176,10 +180,6 @@ def overlap_of(preparer: Preparer, run: Run) -> dict[str, int] | None:
     if "train" not in seen.settings.limit:
         return None
     return preparer.overlap(split, run.settings.limit[split], seen.settings.limit["train"])
-
-
-def _pool(examples: datasets.Dataset) -> Pool:
-    return Pool(examples["id"][:], examples["input"][:])
 
 
 def _demonstrations(neighbours: Neighbours, pool: dict[str, list[Any]], index: int) -> list[Demonstration]:

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ipt_jax.json_text import canonical_json
 from ipt_jax.storage import (
     append_rows,
-    canonical_json,
     create_json,
     read_json,
     read_rows,
@@ -170,4 +170,6 @@ def sync_results(workdir: str | os.PathLike) -> int:
 def _append_results(workdir: Path, folders: list[RunFolder]) -> int:
     if not folders:
         return 0
-    return append_rows(workdir / "results.jsonl", [read_json(folder.result) for folder in folders], unique_key="run")
+    return append_rows(
+        workdir / "results.jsonl", [read_json(folder.result, {"run": str}) for folder in folders], unique_key="run"
+    )

@@ -7,17 +7,18 @@ Prints one JSON object with every metric of the task; `--output` gets a row per 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from ipt_jax import cli
+from ipt_jax import cli, json_text
 from ipt_jax.errors import InputError
 from ipt_jax.storage import write_text
 from ipt_jax.tasks import get_task, parse_options
 from ipt_jax.tasks.base import SPLITS, Task, subset
+from ipt_jax.tasks.reading import read_json_list, read_lines
 
 _NAMED_IDS = 3  # How many ids a message lists.
 
@@ -70,44 +71,46 @@ def score_file(
 def read_predictions(path: Path, ids: Sequence[str]) -> list[str]:
     """The predictions of a file in the order of `ids`, one for each.
 
-    A file is JSON Lines if its name ends in `.jsonl` or its first line is a JSON object; else it is text.
+    A file is JSON Lines if its name ends in `.jsonl` or its first line is a JSON object, a list of such objects if all
+    of it is a JSON list; else it is text.
 
     Raises:
       InputError: a malformed line, another number of lines, missing, unknown or repeated ids.
     """
-    try:
-        data = path.read_bytes()
-        text = data.decode("utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); --predictions names a file") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8 text ({error.reason}); save the file as UTF-8") from error
-    # Only '\n' ends a line: a prediction may hold U+2028 or a form feed, at which splitlines would cut it.
-    lines = text.removesuffix("\n").split("\n") if text else []
-    if path.suffix == ".jsonl" or (lines and _is_object(lines[0])):
-        return _by_id(path, lines, ids)
+    lines = list(read_lines(path))
+    if path.suffix == ".jsonl" or (lines and _is_a(dict, lines[0][1])):
+        return _by_id(path, ((line, _parsed(path, line, text)) for line, text in lines), ids)
+    if lines and lines[0][1].lstrip().startswith("[") and _is_a(list, "\n".join(text for _, text in lines)):
+        return _by_id(path, read_json_list(path), ids)
     if len(lines) != len(ids):
         raise InputError(
             f"{path}: has {len(lines):,} lines, the split has {len(ids):,} examples; write one line for each, "
             'an empty one for an empty prediction, or JSON Lines of {"id", "prediction"}'
         )
-    return [line.removesuffix("\r") for line in lines]
+    return [text for _, text in lines]
 
 
-def _is_object(line: str) -> bool:
+def _is_a(kind: type, text: str) -> bool:
     try:
-        return isinstance(json.loads(line), dict)
-    except json.JSONDecodeError:
+        return isinstance(json_text.parse(text), kind)
+    except ValueError:
         return False
 
 
-def _by_id(path: Path, lines: Sequence[str], ids: Sequence[str]) -> list[str]:
+def _parsed(path: Path, number: int, line: str) -> Any:
+    try:
+        return json_text.parse(line)
+    except ValueError as error:
+        raise InputError(f"{path}:{number}: {error}; correct or delete this line") from error
+
+
+def _by_id(path: Path, rows: Iterable[tuple[int, Any]], ids: Sequence[str]) -> list[str]:
+    """The predictions of numbered rows `{"id", "prediction"}`, in the order of `ids`."""
     known = set(ids)
     found: dict[str, tuple[int, str]] = {}
     unknown = []
-    for number, line in enumerate(lines, start=1):
-        row_id, prediction = _parse_row(path, number, line)
+    for number, row in rows:
+        row_id, prediction = _checked(path, number, row)
         if row_id in found:
             raise InputError(f"{path}:{number}: id {row_id!r} is on line {found[row_id][0]} already; keep one of them")
         found[row_id] = (number, prediction)
@@ -127,15 +130,14 @@ def _by_id(path: Path, lines: Sequence[str], ids: Sequence[str]) -> list[str]:
     return [found[row_id][1] for row_id in ids]
 
 
-def _parse_row(path: Path, number: int, line: str) -> tuple[str, str]:
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{number}: not valid JSON: {error.msg}; correct or delete this line") from error
-    values = [row.get(key) for key in ("id", "prediction")] if isinstance(row, dict) else [None]
-    if not all(isinstance(value, str) for value in values):
-        raise InputError(f'{path}:{number}: a row should be an object with the texts "id" and "prediction"')
-    return values[0], values[1]
+def _checked(path: Path, number: int, row: Any) -> tuple[str, str]:
+    id, prediction = (row.get("id"), row.get("prediction")) if isinstance(row, dict) else (None, None)
+    id = str(id) if type(id) is int else id  # as task `jsonl` reads ids
+    if not isinstance(id, str) or not isinstance(prediction, str):
+        raise InputError(
+            f'{path}:{number}: a row should be an object with "id", a text or a whole number, and the text "prediction"'
+        )
+    return id, prediction
 
 
 def _some(names: Sequence[str]) -> str:

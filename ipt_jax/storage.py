@@ -7,7 +7,6 @@ or the new file, and after `kill -9` at most the last row is torn, which the nex
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,16 +16,7 @@ from typing import Any
 from absl import logging
 
 from ipt_jax.errors import InputError
-
-
-def canonical_json(value: Any) -> bytes:
-    """The one JSON text of a value, for hashing: sorted keys, no spaces, tuples as lists, UTF-8.
-
-    Raises:
-      ValueError: a leaf is NaN or infinite.
-      TypeError: a leaf has no JSON form.
-    """
-    return _dumps(value, sort_keys=True, separators=(",", ":"))
+from ipt_jax.json_text import dumps, parse_object
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
@@ -44,7 +34,7 @@ def write_json(path: str | os.PathLike, value: Any) -> None:
     Raises:
       InputError: the disk refused it; the old file is as it was.
     """
-    _write_bytes(Path(path), _dumps(value, indent=2) + b"\n")
+    _write_bytes(Path(path), dumps(value, indent=2) + b"\n")
 
 
 def create_json(path: str | os.PathLike, value: Any) -> bool:
@@ -53,7 +43,7 @@ def create_json(path: str | os.PathLike, value: Any) -> bool:
     Raises:
       InputError: the disk refused it.
     """
-    return _write_bytes(Path(path), _dumps(value, indent=2) + b"\n", replace=False)
+    return _write_bytes(Path(path), dumps(value, indent=2) + b"\n", replace=False)
 
 
 def write_rows(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -62,19 +52,24 @@ def write_rows(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]]) -> No
     Raises:
       InputError: the disk refused it; the old file is as it was.
     """
-    _write_bytes(Path(path), b"".join(_dumps(row) + b"\n" for row in rows))
+    _write_bytes(Path(path), b"".join(dumps(row) + b"\n" for row in rows))
 
 
-def read_json(path: str | os.PathLike) -> dict[str, Any]:
+def read_json(path: str | os.PathLike, needs: Mapping[str, type] = {}) -> dict[str, Any]:  # noqa: B006
     """Reads one JSON object.
 
+    Args:
+      needs: keys that it must have, with the types of their values.
+
     Raises:
-      InputError: the file is not one JSON object.
+      InputError: the file cannot be read, or is not such an object.
       FileNotFoundError: there is no such file.
     """
     try:
-        return _parse_object(Path(path).read_bytes())
+        return _with_keys(parse_object(_read_bytes(Path(path))), needs)
     except ValueError as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path}: not a JSON object ({error}); restore the file or delete it.") from error
 
 
@@ -104,26 +99,29 @@ def append_rows(path: str | os.PathLike, rows: Iterable[Mapping[str, Any]], *, u
         if unique_key:
             held = {row.get(unique_key) for row in _parse_rows(path, content)}
             rows = [row for row in rows if row.get(unique_key) not in held]
-        data = b"".join(_dumps(row) + b"\n" for row in rows)
+        data = b"".join(dumps(row) + b"\n" for row in rows)
         if data:
             _append(descriptor, path, data)
     return len(rows)
 
 
-def read_rows(path: str | os.PathLike) -> list[dict[str, Any]]:
+def read_rows(path: str | os.PathLike, needs: Mapping[str, type] = {}) -> list[dict[str, Any]]:  # noqa: B006
     """Reads a JSON Lines file; a missing file has no rows.
 
     A torn last line (a writer was killed in the middle of it) is dropped with a warning.
 
+    Args:
+      needs: keys that every row must have, with the types of their values.
+
     Raises:
-      InputError: any other line is not a JSON object; the message names file and line.
+      InputError: the file cannot be read, or another line is not such an object; the message names file and line.
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = _read_bytes(path)
     except FileNotFoundError:
         return []
-    return _parse_rows(path, content)
+    return _parse_rows(path, content, needs)
 
 
 def repair(path: str | os.PathLike) -> int:
@@ -138,46 +136,37 @@ def repair(path: str | os.PathLike) -> int:
     return removed
 
 
-def _dumps(value: Any, **options) -> bytes:
-    """UTF-8 JSON. A lone surrogate has no UTF-8 form; as a backslash escape it is valid JSON again."""
-    text = json.dumps(value, allow_nan=False, ensure_ascii=False, default=_plain, **options)
-    return text.encode("utf-8", "backslashreplace")
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if hasattr(value, "tolist"):  # NumPy and JAX scalars and arrays, without importing either
-        return value.tolist()
-    raise TypeError(f"{value!r} of type {type(value).__name__} has no JSON form")
+def _with_keys(row: dict[str, Any], needs: Mapping[str, type]) -> dict[str, Any]:
+    for key, kind in needs.items():
+        if not isinstance(row.get(key), kind):
+            raise ValueError(f"{key!r} should be there with {_NAMES.get(kind, kind.__name__)}")
+    return row
 
 
-def _parse_object(line: bytes) -> dict[str, Any]:
-    value = _DECODER.decode(line.decode("utf-8"))
-    if not isinstance(value, dict):
-        raise ValueError(f"an object is expected, not {type(value).__name__}")
-    return value
+_NAMES = {str: "a text", int: "a whole number", list: "a list", dict: "an object"}
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)  # made once: `json.loads` would make one for each row
-
-
-def _parse_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
+def _parse_rows(path: Path, content: bytes, needs: Mapping[str, type] = {}) -> list[dict[str, Any]]:  # noqa: B006
     # Only '\n' ends a row: str.splitlines would also split at U+2028, which JSON allows inside a string.
     *lines, tail = content.split(b"\n")
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(_parse_object(line))
+            rows.append(_with_keys(parse_object(line), needs))
         except ValueError as error:
             raise InputError(f"{path}:{number}: not a JSON object ({error}); correct or delete this line.") from error
     if tail:
         try:
-            rows.append(_parse_object(tail))
+            rows.append(_with_keys(parse_object(tail), needs))
         except ValueError:
             logging.warning("%s:%d: dropped a torn last line of %d bytes.", path, len(lines) + 1, len(tail))
     return rows
@@ -186,7 +175,12 @@ def _parse_rows(path: Path, content: bytes) -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[int]:
     """Opens a file for appending, created when missing, and holds its exclusive lock."""
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:  # the folder does not exist: a defect of the caller, not of the disk
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written to ({error.strerror}); make the place writable") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
@@ -216,7 +210,7 @@ def _cut_torn_tail(descriptor: int, path: Path) -> int:
     if not tail:
         return 0
     try:
-        _parse_object(tail)
+        parse_object(tail)
         return 0
     except ValueError:
         os.ftruncate(descriptor, os.fstat(descriptor).st_size - len(tail))
@@ -258,7 +252,8 @@ def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
     except FileNotFoundError:  # the folder does not exist: a defect of the caller, not of the disk
         raise
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that refuses the file may refuse this, too
+            temporary.unlink(missing_ok=True)
         raise _disk_error(path, len(data), error) from error
 
 

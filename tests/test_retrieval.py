@@ -97,6 +97,41 @@ def test_a_finished_search_is_read_back_unless_anything_differs(tmp_path):
     assert len(searches) == 3
 
 
+@pytest.mark.parametrize("damage", range(-1, 12))
+def test_a_damaged_file_of_neighbours_is_made_anew_with_a_warning(tmp_path, caplog, damage):
+    pool, searches = pool_of(["a b", "a c", "b c"]), []
+
+    def find():
+        searches.append(1)
+        return bm25_neighbours(pool, pool, 2)
+
+    first = kept_neighbours(tmp_path, ["bm25"], pool, pool, find)
+    (path,) = tmp_path.glob("*.npz")
+    content = bytearray(path.read_bytes())
+    if damage < 0:
+        del content[len(content) // 2 :]
+    else:
+        content[damage * len(content) // 12] ^= 0x10
+    path.write_bytes(bytes(content))
+    again = kept_neighbours(tmp_path, ["bm25"], pool, pool, find)
+    assert (again.indices == first.indices).all() and (again.similarities == first.similarities).all()
+    assert len(searches) == 1 or "made anew" in caplog.text
+    kept_neighbours(tmp_path, ["bm25"], pool, pool, find)
+    assert len(searches) <= 2
+
+
+@pytest.mark.parametrize("retriever", FIND)
+def test_a_query_of_another_split_with_the_same_id_is_no_entry_of_the_pool(retriever):
+    texts = ["a b c", "b c d", "a d e"]
+    pool = Pool(["0", "1", "2"], texts)
+    queries = Pool(["0", "1", "2"], [f"{text} e e" for text in texts], "test")
+    found = FIND[retriever](queries, pool, 3)
+    assert found.duplicates_excluded == 0
+    assert all(set(row) == {0, 1, 2} for row in found.indices.tolist())
+    if retriever != "random":
+        assert found.indices[:, 0].tolist() == [0, 1, 2]
+
+
 @given(st.lists(st.lists(st.text(max_size=3), max_size=3), max_size=3), st.integers(0, 10), st.integers(0, 3))
 def test_a_digest_changes_when_text_moves_between_neighbours(groups, cut, place):
     joined = [[*group] for group in groups]

@@ -62,8 +62,13 @@ def test_only_a_line_feed_ends_a_line(tmp_path):
         ("p.jsonl", '{"id": "test:1", "prediction": ""}\n', r"2 of the split's 3 .*: 'test:0', 'test:2';"),
         ("p.jsonl", '{"id": "test:1", "prediction": ""}\n{"id"', r"p\.jsonl:2: not valid JSON"),
         ("p.jsonl", '{"id": "test:1", "prediction": ""}\n\n', r"p\.jsonl:2: not valid JSON"),
-        ("p.jsonl", '{"id": "test:1"}', r"p\.jsonl:1: a row should be an object with the texts"),
-        ("p.jsonl", '{"id": 1, "prediction": ""}', r"p\.jsonl:1: a row should be"),
+        ("p.jsonl", '{"id": "test:1"}', r'p\.jsonl:1: a row should be an object with "id"'),
+        ("p.jsonl", '{"id": 1.5, "prediction": ""}', r"p\.jsonl:1: a row should be"),
+        ("p.jsonl", '{"id": true, "prediction": ""}', r"p\.jsonl:1: a row should be"),
+        ("p.jsonl", '{"id": "test:1", "prediction": "", "x": ' + "9" * 5000 + "}", r"p\.jsonl:1: .*digits"),
+        ("p.jsonl", '{"id": "test:1", "x": ' + "[" * 100_000 + "]" * 100_000 + "}", r"p\.jsonl:1: .*nested too deeply"),
+        ("p.json", '[{"id": "test:1", "prediction": ""},\n {"id": "test:2"}]', r"p\.json:2: a row should be"),
+        ("p.json", '[\n "a",\n "b"\n]', r"p\.json:2: .*each entry of the list should be a JSON object"),
         ("p.jsonl", '["test:1", ""]', r"p\.jsonl:1: a row should be"),
         ("p.jsonl", '{"id": "dev:7", "prediction": ""}', r"1 ids are not in the split: 'dev:7' \(line 1\); .*'test:0'"),
         ("p.jsonl", '{"id": "test:1", "prediction": ""}\n' * 2, r"p\.jsonl:2: id 'test:1' is on line 1 already"),
@@ -153,3 +158,28 @@ def test_an_option_of_the_task_is_given_on_the_command_line_and_a_mistake_is_one
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert "did you mean 'caption'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["p.txt", "p.jsonl", "p.json"])
+def test_a_byte_order_mark_is_no_part_of_the_first_prediction(tmp_path, name):
+    rows = [{"id": row_id, "prediction": f"text {row_id}"} for row_id in IDS]
+    texts = {
+        "p.txt": "".join(row["prediction"] + "\n" for row in rows),
+        "p.jsonl": "".join(json.dumps(row) + "\n" for row in rows),
+        "p.json": json.dumps(rows, indent=2),
+    }
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + texts[name].encode())
+    assert read_predictions(tmp_path / name, IDS) == [f"text {row_id}" for row_id in IDS]
+
+
+def test_a_json_list_of_rows_is_read_as_rows_and_lines_that_only_begin_like_one_as_text(tmp_path):
+    rows = [{"id": row_id, "prediction": "x"} for row_id in IDS]
+    (tmp_path / "p.json").write_text(json.dumps(rows, indent=2))
+    assert read_predictions(tmp_path / "p.json", IDS) == ["x", "x", "x"]
+    (tmp_path / "mtop.txt").write_text("[IN:A b ]\n[IN:B ]\n[IN:C ]\n")
+    assert read_predictions(tmp_path / "mtop.txt", IDS) == ["[IN:A b ]", "[IN:B ]", "[IN:C ]"]
+
+
+def test_ids_that_are_whole_numbers_are_those_of_json_lines_tasks(tmp_path):
+    path = write_rows(tmp_path / "p.jsonl", [{"id": n, "prediction": f"text {n}"} for n in (2, 1)])
+    assert read_predictions(path, ["1", "2"]) == ["text 1", "text 2"]

@@ -124,6 +124,29 @@ def test_the_same_files_under_another_option_are_read_anew(words, tmp_path):
     assert words.reads == 2
 
 
+@pytest.mark.parametrize("damage", ["a letter", "half", "nothing left", "no table", "no record"])
+def test_a_damaged_table_is_made_anew_with_a_warning(words, tmp_path, caplog, damage):
+    cache = tmp_path / "cache"
+    load_split(words, "train", cache_dir=cache)
+    table = next(cache.rglob("data.arrow"))
+    content = table.read_bytes()
+    if damage == "a letter":
+        table.write_bytes(content.replace(b"word1234", b"wort1234", 1))
+    elif damage == "half":
+        table.write_bytes(content[: len(content) // 2])
+    elif damage == "nothing left":
+        table.write_bytes(b"")
+    elif damage == "no table":
+        table.unlink()
+    else:
+        table.with_name("info.json").write_text("[]")
+
+    assert load_split(words, "train", cache_dir=cache)["input"][1234] == "word1234"
+    assert words.reads == 2 and "made anew" in caplog.text
+    load_split(words, "train", cache_dir=cache)
+    assert words.reads == 2
+
+
 def test_an_error_in_the_middle_leaves_no_table_behind(words, tmp_path):
     (words.folder / "dev.txt").write_text("good\n" * 1_500 + "BAD", encoding="utf-8")
 

@@ -134,6 +134,31 @@ def test_a_malformed_line_is_an_error_with_file_and_line(tmp_path, line, message
         next(rows)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("[" * 100_000 + "]" * 100_000, "nested too deeply"),
+        ("9" * 5000, "digits"),
+        ('"a \\ud800"', r"\\ud800 is half a"),
+    ],
+)
+@pytest.mark.parametrize("form", ["lines", "list"])
+def test_json_that_python_cannot_hold_is_an_error_with_its_place(tmp_path, form, value, message):
+    path = tmp_path / "x"
+    row = f'{{"a": {value}}}'
+    path.write_text(f'{{"a": 1}}\n{row}\n' if form == "lines" else f'[{{"a": 1}},\n{row}]')
+    with pytest.raises(InputError, match=rf"x:2: .*{message}"):
+        list(read_json_lines(path) if form == "lines" else read_json_list(path))
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b'\xef\xbb\xbf{"a": 1}\n')
+    assert list(read_json_lines(path)) == [(1, {"a": 1})]
+    path.write_bytes(b'\xef\xbb\xbf[{"a": 1}]')
+    assert list(read_json_list(path)) == [(1, {"a": 1})]
+
+
 def test_only_line_feeds_end_lines(tmp_path):
     path = tmp_path / "text.txt"
     path.write_bytes("a\x0cb\u2028c\r\n\nlast".encode())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
+import logging
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -13,6 +15,9 @@ import numpy as np
 
 from ipt_jax import processes
 from ipt_jax.retrieval.pool import Neighbours, Pool
+
+_CONTENT = "sha256"
+_log = logging.getLogger(__name__)
 
 
 def digest(*groups: Iterable[str]) -> str:
@@ -29,17 +34,45 @@ def digest(*groups: Iterable[str]) -> str:
 def kept(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays in the `.npz` at `path`, or those of `compute`, which are written there whole or not at all.
 
+    A file whose arrays are not those that were written is made anew, with a warning.
+
     Of several processes each has its own folder. They compute together, so all do it where one lacks the file.
     """
-    if processes.everywhere(path.is_file()):
-        with np.load(path, allow_pickle=False) as stored:
-            return dict(stored)
+    arrays = _read(path)
+    if processes.everywhere(arrays is not None):
+        return arrays
     arrays = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.npz")
-    np.savez(temporary, **arrays)
+    np.savez(temporary, **arrays, **{_CONTENT: _content(arrays)})
     os.replace(temporary, path)
     return arrays
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a file, or None where there is none or where it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = dict(stored)
+        if _CONTENT not in arrays:
+            raise ValueError("it has no checksum, as an older version wrote it")
+        if (arrays.pop(_CONTENT) != _content(arrays)).any():
+            raise ValueError("its content is not what was written")
+        return arrays
+    except Exception as error:  # a damaged file fails in any layer: zip, deflate, NumPy's header, its shapes
+        _log.warning("%s cannot be used and is made anew (%s)", path, error)
+        return None
+
+
+def _content(arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """SHA-256 of all arrays with their names, types and shapes, u8[32]."""
+    hashed = hashlib.sha256()
+    for name, value in sorted(arrays.items()):
+        array = np.asarray(value)
+        hashed.update(f"{name}:{array.dtype.str}:{array.shape};".encode() + array.tobytes())
+    return np.frombuffer(hashed.digest(), np.uint8)
 
 
 def kept_neighbours(
@@ -54,7 +87,11 @@ def kept_neighbours(
       settings: everything else that can change the neighbours, as texts.
       find: a search that has similarities.
     """
-    path = folder / f"{digest(settings, queries.ids, queries.inputs, pool.ids, pool.inputs)}.npz"
+    path = folder / f"{digest(settings, _texts(queries), _texts(pool))}.npz"
     own = kept(path, lambda: dataclasses.asdict(find()))
     stored = processes.arrays_from_first(lambda: own, own)
     return Neighbours(stored["indices"], stored["similarities"], int(stored["duplicates_excluded"]))
+
+
+def _texts(pool: Pool) -> Iterable[str]:
+    return itertools.chain([pool.split], pool.ids, pool.inputs)

@@ -14,10 +14,16 @@ SELECTIONS = ("nearest", "farthest")
 
 @dataclasses.dataclass(frozen=True)
 class Pool:
-    """Texts with ids; for demonstrations always those of the training split. The ids of a pool are distinct."""
+    """Texts with ids; for demonstrations always those of the training split.
+
+    Attributes:
+      ids: distinct within the split, and no further: files whose rows are numbered from 0 have the same ids.
+      split: what the ids belong to. A query is an entry of the pool only where both are of one split.
+    """
 
     ids: Sequence[str]
     inputs: Sequence[str]
+    split: str = "train"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +95,7 @@ class Exclusions:
     def between(cls, queries: Pool, pool: Pool, duplicates: bool) -> Exclusions:
         distinct = Distinct.of(pool.inputs)
         groups = {text: i for i, text in enumerate(distinct.texts)}
-        places = {id: i for i, id in enumerate(pool.ids)}
+        places = {id: i for i, id in enumerate(pool.ids)} if queries.split == pool.split else {}
         return cls(
             distinct,
             np.array([groups.get(text, -1) for text in queries.inputs]),

@@ -6,12 +6,15 @@ import dataclasses
 import hashlib
 import heapq
 import json
+import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ipt_jax import json_text
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.reading import content_sha256
 
@@ -19,9 +22,10 @@ if TYPE_CHECKING:
     import datasets
 
 SPLITS = ("train", "dev", "test")
+_log = logging.getLogger(__name__)
 
 _ROWS_PER_BATCH = 1_000
-_TABLE_VERSION = 2  # Counts the changes of the table's columns.
+_TABLE_VERSION = 3  # Counts the changes of the table's columns and of what info.json says.
 _LIMIT_SEED = 20230222  # Never a run's seed: all runs of an experiment see one subset. (The paper's date.)
 
 
@@ -133,7 +137,8 @@ def load_split(
 
     The first call reads the released files and writes `<cache_dir>/<task>-<split>-<key>/`; later ones map that
     folder. The key is a hash of the files' content, the task's name, options and reader version, so a changed
-    file, option or reader never meets an old table. Nothing is written elsewhere and nothing is fetched.
+    file, option or reader never meets an old table. A table that is not what was written is made anew, with a
+    warning. Nothing is written elsewhere and nothing is fetched.
 
     Args:
       limit: keep only so many examples. They are drawn with a fixed seed that has nothing to do with a run's,
@@ -152,6 +157,9 @@ def load_split(
     identity = [_TABLE_VERSION, task.name, task.reader_version, dict(task.options), split, content]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(cache_dir) / f"{task.name}-{split}-{key}"
+    if folder.is_dir() and (damage := _damage(folder)):
+        _log.warning("%s cannot be used and is made anew (%s)", folder, damage)
+        shutil.rmtree(folder)
     if not folder.is_dir():
         _write_split(task, split, folder, content)
     table = datasets.Dataset.from_file(str(folder / "data.arrow"))
@@ -168,6 +176,20 @@ def subset(ids: Sequence[str], limit: int) -> list[int]:
         return hashlib.sha256(f"{_LIMIT_SEED}:{index_and_id[1]}".encode()).digest()
 
     return sorted(index for index, _ in heapq.nsmallest(limit, enumerate(ids), key=rank))
+
+
+def _damage(folder: Path) -> str:
+    """What is wrong with a kept table; nothing where its bytes are those that were written."""
+    try:
+        written = json_text.parse_object((folder / "info.json").read_bytes()).get("table_sha256")
+        return "" if _sha256(folder / "data.arrow") == written else "its content is not what was written"
+    except (OSError, ValueError) as error:
+        return str(error)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_split(task: Task, split: str, folder: Path, content: str) -> None:
@@ -201,6 +223,7 @@ def _write_split(task: Task, split: str, folder: Path, content: str) -> None:
             "split": split,
             "examples": count,
             "content_sha256": content,
+            "table_sha256": _sha256(partial / "data.arrow"),
             "reader_version": task.reader_version,
             "options": dict(task.options),
         }

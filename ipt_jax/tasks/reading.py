@@ -13,16 +13,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ipt_jax import json_text
 from ipt_jax.errors import InputError
 
 _CHUNK = 1 << 20  # bytes, or characters of text
 _NOT_SPACE = re.compile(r"\S")
 _DAMAGED = (EOFError, gzip.BadGzipFile, zipfile.BadZipFile, zlib.error)
+_BOM = b"\xef\xbb\xbf"  # what some editors put before a text; no part of it
 
 
 def _open(path: Path) -> BinaryIO:
     """The decompressed bytes of a `.gz` file, or the bytes of any other."""
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    try:
+        return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -82,6 +87,8 @@ def read_json_list(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Streams the lines of a UTF-8 text, plain or gzipped, without their ends; only `\\n` and `\\r\\n` end a line.
 
+    A byte order mark before the first line is no part of it.
+
     Yields:
       The line's number (from 1) and its text.
 
@@ -92,6 +99,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with _open(path) as file:
             for number, line in enumerate(file, start=1):
+                line = line.removeprefix(_BOM) if number == 1 else line
                 yield number, line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}:{number}: not UTF-8 text ({error.reason}); save the file as UTF-8") from error
@@ -115,9 +123,10 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{number}: not valid JSON: {error.msg} (column {error.colno})") from error
+            record = json_text.parse(line)
+            json_text.check_characters(line, record)
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: {error}") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}:{number}: each line should be a JSON object '{{…}}'")
         yield number, record
@@ -134,11 +143,10 @@ class _Window:
         self._counted = 0  # Line breaks before this position are in _line; each is counted once.
         self._line = 1
         self._chunks = self._decoded_chunks()
-        self._decoder = json.JSONDecoder()
 
     def _decoded_chunks(self) -> Iterator[str]:
         try:
-            with _open(self.path) as file, io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            with _open(self.path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
                 while chunk := text.read(_CHUNK):
                     yield chunk
         except UnicodeDecodeError as error:
@@ -181,7 +189,8 @@ class _Window:
         """Parses the object that starts at the position and moves behind it."""
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._buffer, self.position)
+                value, end = json_text.DECODER.raw_decode(self._buffer, self.position)
+                json_text.check_characters(self._buffer[self.position : end], value)
             except json.JSONDecodeError as error:
                 place = error.pos - self.position
                 # The object may only be cut by the window: double it, so that the work stays linear.
@@ -189,5 +198,9 @@ class _Window:
                     continue
                 self.position += place
                 raise self.error(f"not valid JSON: {error.msg}") from error
+            except RecursionError as error:
+                raise self.error(json_text.TOO_DEEP) from error
+            except ValueError as error:
+                raise self.error(str(error)) from error
             self.position = end
             return value
