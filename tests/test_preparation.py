@@ -7,6 +7,7 @@ import pytest
 from tiny import write_hf_folder
 
 from ipt_jax.configs import common
+from ipt_jax.errors import InputError
 from ipt_jax.experiment import resolve
 from ipt_jax.plan import preparers
 from ipt_jax.preparation import overlap_of
@@ -47,3 +48,19 @@ def test_overlap_is_counted_with_the_training_examples_that_a_run_or_its_prompt_
 
 def test_a_run_that_sees_no_training_example_overlaps_with_none(overlaps):
     assert overlaps["zero_shot"] is None
+
+
+def test_splits_that_no_run_reads_may_be_missing_and_ids_do_not_depend_on_whether_others_read_them(tmp_path):
+    config = common.get_config()
+    config.task.name, config.task.data_dir = "jsonl", str(tmp_path)
+    config.model.source = "anything"
+    row = json.dumps({"input": "a", "target": "b"})
+    (tmp_path / "test.jsonl").write_text(row)
+    assert len(resolve(config)) == 1
+    config.runs = {"zero_shot": {}, "icl": {"layout": {"demonstrations": 1}}}
+    with pytest.raises(InputError, match=r"train\.jsonl .*not in"):
+        resolve(config)
+    (tmp_path / "train.jsonl").write_text(row)
+    (tmp_path / "dev.jsonl").write_text(row)
+    both = resolve(config)
+    assert both[0].data_hash == both[1].data_hash

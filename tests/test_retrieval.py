@@ -124,7 +124,7 @@ def test_a_damaged_file_of_neighbours_is_made_anew_with_a_warning(tmp_path, capl
 def test_a_query_of_another_split_with_the_same_id_is_no_entry_of_the_pool(retriever):
     texts = ["a b c", "b c d", "a d e"]
     pool = Pool(["0", "1", "2"], texts)
-    queries = Pool(["0", "1", "2"], [f"{text} e e" for text in texts], "test")
+    queries = Pool(["0", "1", "2"], [f"{text} z" for text in texts], "test")
     found = FIND[retriever](queries, pool, 3)
     assert found.duplicates_excluded == 0
     assert all(set(row) == {0, 1, 2} for row in found.indices.tolist())
