@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ipt_jax.checkpoints import load_prompt, save_prompt
     from ipt_jax.errors import InputError
+    from ipt_jax.finished_run import load_run
     from ipt_jax.language_model import LanguageModel, load_lm
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "LanguageModel", "load_lm", "load_prompt", "save_prompt"]
+__all__ = ["InputError", "LanguageModel", "load_lm", "load_prompt", "load_run", "save_prompt"]
 
 # Where each public name lives. They are imported on first use, so that commands which need no language
 # model (score, report) start without JAX.
@@ -19,6 +20,7 @@ _HOMES = {
     "LanguageModel": "language_model",
     "load_lm": "language_model",
     "load_prompt": "checkpoints",
+    "load_run": "finished_run",
     "save_prompt": "checkpoints",
 }
 

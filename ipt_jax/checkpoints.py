@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -32,18 +34,21 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, keep: int = 2):
-        self.folder = Path(folder).resolve()
+        self.folder, self._keep = Path(folder).resolve(), keep
         self._manager: ocp.CheckpointManager | None = None
-        processes.from_first(lambda: self._open(keep))
+        processes.from_first(self._open)
 
-    def _open(self, keep: int) -> None:
+    def _open(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._manager = _manager(self.folder, max_to_keep=keep, enable_async_checkpointing=False)
+        self._manager = _manager(self.folder, max_to_keep=self._keep, enable_async_checkpointing=False)
 
     def save(self, step: int, state: Any) -> None:
         """Writes the state under its step; it appears in the folder whole or not at all.
 
         A checkpoint of that step is replaced: it is the same state, or one that could not be read.
+
+        Raises:
+          InputError: the disk refused it; what was saved before is as it was.
         """
         flat = {name: mesh.on_host(leaf) for name, leaf in _flatten(state).items()}
         processes.from_first(lambda: self._write(step, flat))
@@ -51,12 +56,20 @@ class Checkpoints:
     def _write(self, step: int, flat: dict[str, np.ndarray]) -> None:
         if step in self._manager.all_steps():
             self._manager.delete(step)
-        self._manager.save(step, args=ocp.args.StandardSave({**flat, _DIGEST: _digest(flat)}), force=True)
+        try:
+            self._manager.save(step, args=ocp.args.StandardSave({**flat, _DIGEST: _digest(flat)}), force=True)
+        except Exception as error:  # tensorstore has kinds of its own for what the disk refuses
+            if not isinstance(error, OSError) and not re.search("No space left|quota|Read-only|Permission", str(error)):
+                raise
+            raise InputError(
+                f"{self.folder}: the checkpoint of step {step} could not be written ({_first_line(error)}); what was "
+                "saved before is intact. Free some space or make the place writable, then run the same command again"
+            ) from error
 
     def restore(self, like: Any) -> Any | None:
         """The newest readable state in the structure of `like`, its arrays laid out as there, or None if there is none.
 
-        A checkpoint that cannot be read is reported and the one before it is taken.
+        A checkpoint that cannot be read is reported and put aside as `damaged-STEP`, and the one before it is taken.
         """
         wanted = _flatten(like)
         stored = processes.arrays_from_first(lambda: self._read(wanted), wanted)
@@ -75,8 +88,18 @@ class Checkpoints:
                     raise ValueError("its content is not what was written")
                 return flat
             except Exception as error:  # orbax raises many kinds for a damaged folder; all mean "not this one"
-                _log.warning("checkpoint %s of %s cannot be read (%s); trying the one before", step, self.folder, error)
+                told = (step, self.folder, _first_line(error))
+                _log.warning("checkpoint %s of %s cannot be read (%s); trying the one before", *told)
+                self._put_aside(step)
         return None
+
+    def _put_aside(self, step: int) -> None:
+        """A folder without its files keeps Orbax from reading whole ones and from saving: it must not see it."""
+        self._manager.close()
+        aside = self.folder / f"damaged-{step}"
+        shutil.rmtree(aside, ignore_errors=True)
+        (self.folder / str(step)).rename(aside)
+        self._open()
 
     def close(self) -> None:
         if self._manager is not None:
@@ -89,6 +112,10 @@ def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
     return ocp.CheckpointManager(
         folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone, **options)
     )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
 
 
 def _flatten(state: Any) -> dict[str, Any]:

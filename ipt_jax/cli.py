@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -82,6 +83,16 @@ def run(
     finally:
         for name in lent:
             delattr(flags.FLAGS, name)
+
+
+def unescaped(text: str) -> str:
+    r"""A text as it is typed in a shell: `\n` and `\t` stand for a line break and a tab, two backslashes for one.
+
+    >>> unescaped(r"a\nb\\n")
+    'a\nb\\n'
+    """
+    marks = {r"\n": "\n", r"\t": "\t", r"\\": "\\"}
+    return re.sub(r"\\[nt\\]", lambda found: marks[found.group()], text)
 
 
 def _fail(message: str) -> NoReturn:

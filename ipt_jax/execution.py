@@ -196,7 +196,8 @@ def _describe(runs: Sequence[Run], folders: Sequence[RunFolder]) -> None:
     for run, folder in zip(runs, folders, strict=True):
         if not folder.run_json.exists():
             folder.path.mkdir(parents=True, exist_ok=True)
-            write_json(folder.run_json, {"name": run.name, "method": run.method, **run.identity()})
+            known = {"name": run.name, "method": run.method, "data_dir": run.settings.task.data_dir}
+            write_json(folder.run_json, {**known, **run.identity()})
 
 
 def cache_dir(configured: str) -> Path:

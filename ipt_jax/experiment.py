@@ -46,15 +46,7 @@ def _data_hash(settings: ml_collections.FrozenConfigDict, read: frozenset[str]) 
         raise InputError(
             f"config.task.split={settings.split!r}: of task {task.name!r} only {', '.join(splits)} can be evaluated"
         )
-    present = [split for split in splits if split in read or _has(task, split)]
-    return base.data_hash(task, present)
-
-
-def _has(task: base.Task, split: str) -> bool:
-    try:
-        return bool(task.files(split))
-    except InputError:
-        return False
+    return base.data_hash(task, [split for split in splits if split in read or base.is_there(task, split)])
 
 
 def list_jobs(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> list[str]:

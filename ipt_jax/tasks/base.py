@@ -116,6 +116,14 @@ def splits_of(task: Task) -> tuple[str, ...]:
     return tuple(getattr(task, "splits", SPLITS))
 
 
+def is_there(task: Task, split: str) -> bool:
+    """Whether the files of a split are where the task looks for them."""
+    try:
+        return bool(task.files(split))
+    except InputError:
+        return False
+
+
 def data_hash(task: Task, splits: str | Sequence[str]) -> str:
     """The sha256 (hex) of what the splits' files say.
 

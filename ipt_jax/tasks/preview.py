@@ -118,20 +118,17 @@ def preview(
       InputError: data that is missing or malformed, an input that does not fit.
     """
     from ipt_jax.layout import Template
-    from ipt_jax.preparation import Preparer
+    from ipt_jax.preparation import Preparer, Retrieval
 
+    shown = None
+    if demonstrations:
+        shown = Retrieval(retriever, demonstrations, seed=seed if retriever == "random" else None)
     template = Template()
     beginning = "" if lm.tokenizer.bos_id is None else " with the BOS before it"
     prepared = Preparer(lm, task, cache_dir).rows(
         split,
         n,
-        train_limit=0,
-        demonstrations=demonstrations,
-        retriever=retriever if demonstrations else None,
-        selection="nearest",
-        encoder="",
-        exclude_duplicates=True if demonstrations else None,
-        seed=seed if demonstrations and retriever == "random" else None,
+        shown=shown,
         template=template,
         budget=lm.decoder.config.max_positions - prompt_tokens - max_new_tokens,
         overflow=overflow,
@@ -140,7 +137,7 @@ def preview(
     for example, row in zip(prepared.examples, prepared.rows, strict=True):
         target = template.target.format(output=example["target"])
         target_tokens = len(lm.tokenizer.continuation.encode(target)) + 1  # and the end token
-        shown = [
+        named = [
             d.id if d.similarity is None else f"{d.id} (similarity {d.similarity:.3f})" for d in row.demonstrations
         ]
         notes = [
@@ -148,7 +145,7 @@ def preview(
             *([f"{prompt_tokens} prompt rows"] if prompt_tokens else []),
             f"{row.source_length:,} tokens of input{beginning}",
             f"{target_tokens:,} of target",
-            *([f"demonstrations: {', '.join(shown)}"] if shown else []),
+            *([f"demonstrations: {', '.join(named)}"] if named else []),
             *([f"{row.dropped} demonstrations did not fit"] if row.dropped else []),
             *(["the input was cut"] if row.truncated else []),
         ]
