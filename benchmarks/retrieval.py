@@ -43,12 +43,12 @@ def theirs_rank_bm25(pool: Sequence[str], queries: Sequence[str], k: int) -> Fou
     """BM25Okapi; without its floor for words in over half the texts (epsilon) it is Robertson's formula × (k1 + 1)."""
     import rank_bm25
 
-    from ipt_jax.retrieval.bm25 import words
+    from ipt_jax.retrieval.bm25 import terms_of
 
-    index = rank_bm25.BM25Okapi([words(text) for text in pool], k1=K1, b=B, epsilon=0)
+    index = rank_bm25.BM25Okapi([terms_of(text) for text in pool], k1=K1, b=B, epsilon=0)
     scores, indices = [], []
     for text in queries:
-        row = index.get_scores(words(text)) / (K1 + 1)
+        row = index.get_scores(terms_of(text)) / (K1 + 1)
         indices.append(np.argsort(-row, kind="stable")[:k])
         scores.append(row[indices[-1]])
     return np.array(indices), np.array(scores)
@@ -57,11 +57,11 @@ def theirs_rank_bm25(pool: Sequence[str], queries: Sequence[str], k: int) -> Fou
 def theirs_bm25s(pool: Sequence[str], queries: Sequence[str], k: int) -> Found:
     import bm25s
 
-    from ipt_jax.retrieval.bm25 import words
+    from ipt_jax.retrieval.bm25 import terms_of
 
     index = bm25s.BM25(method="robertson", k1=K1, b=B, backend="numpy")
-    index.index([words(text) for text in pool], show_progress=False)
-    asked = [words(text) for text in queries]
+    index.index([terms_of(text) for text in pool], show_progress=False)
+    asked = [terms_of(text) for text in queries]
     return tuple(index.retrieve(asked, k=k, show_progress=False, backend_selection="numpy"))
 
 

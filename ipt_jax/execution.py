@@ -17,6 +17,7 @@ import numpy as np
 from ipt_jax import evaluation, jobs, memory, mesh, outcome, processes, retrieval, slots
 from ipt_jax.accelerators import describe_devices
 from ipt_jax.checkpoints import load_prompt
+from ipt_jax.errors import InputError
 from ipt_jax.initialisation import initial_rows, loaded_rows
 from ipt_jax.models import loading
 from ipt_jax.population import Member, arrange, describe_training, together, train_population
@@ -24,7 +25,7 @@ from ipt_jax.preparation import Preparer, rows_of
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run
 from ipt_jax.search import Search
-from ipt_jax.storage import write_json
+from ipt_jax.storage import read_json, write_json
 from ipt_jax.tasks import base, get_task
 from ipt_jax.training import Trainer
 
@@ -73,7 +74,7 @@ class Execution:
         """Decodes the runs together and finishes them; `compiled` programs were there before the group began."""
         settings, started = runs[0].settings, time.monotonic()
         folders = [self._folder(run) for run in runs]
-        processes.from_first(lambda: _describe(runs, folders))
+        processes.from_first(lambda: _describe(preparer.lm, runs, folders))
         members, prompts = [], []
         for run, folder in zip(runs, folders, strict=True):
             split = rows_of(preparer, run, run.settings.task.split, with_target=False)
@@ -138,7 +139,7 @@ class Execution:
     def _train(self, preparer: Preparer, group: Sequence[Run], title: str) -> dict[str, int]:
         if not self._together(group, len(group)):
             return {}
-        processes.from_first(lambda: _describe(group, [self._folder(run) for run in group]))
+        processes.from_first(lambda: _describe(preparer.lm, group, [self._folder(run) for run in group]))
         members = {run.id: self._member(preparer, run) for run in group}
         arrangement = arrange(
             preparer.lm,
@@ -192,12 +193,26 @@ def start_of(preparer: Preparer, run: Run, workdir: Path) -> np.ndarray:
     return initial_rows(preparer.lm, run.settings, lambda: preparer.split("train", limit))
 
 
-def _describe(runs: Sequence[Run], folders: Sequence[RunFolder]) -> None:
+def _describe(lm: loading.FrozenLM, runs: Sequence[Run], folders: Sequence[RunFolder]) -> None:
+    """Writes run.json of the runs that have none.
+
+    Raises:
+      InputError: what there is of a run was made with other weights; going on would make one result of two models.
+    """
     for run, folder in zip(runs, folders, strict=True):
-        if not folder.run_json.exists():
+        known = read_json(folder.run_json) if folder.run_json.exists() else None
+        before = lm.fingerprint if known is None else known.get("model_fingerprint", lm.fingerprint)
+        begun = any(path.exists() for path in (folder.metrics, folder.prompt, folder.predictions))
+        if before != lm.fingerprint and begun:
+            raise InputError(
+                f"{folder.path} was begun with other weights than config.model.source={run.settings.model.source!r} "
+                f"holds now (fingerprint {before[:12]} then, {lm.fingerprint[:12]} now); put the former ones back, or "
+                "choose another --workdir"
+            )
+        if known is None or before != lm.fingerprint:
             folder.path.mkdir(parents=True, exist_ok=True)
-            known = {"name": run.name, "method": run.method, "data_dir": run.settings.task.data_dir}
-            write_json(folder.run_json, {**known, **run.identity()})
+            told = {"name": run.name, "method": run.method, "data_dir": run.settings.task.data_dir}
+            write_json(folder.run_json, {**told, "model_fingerprint": lm.fingerprint, **run.identity()})
 
 
 def cache_dir(configured: str) -> Path:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ipt_jax.decoding import Generation
     from ipt_jax.models.loading import FrozenLM
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("ipt_jax.predict")  # its __name__ is __main__
 
 _FLAGS = flags.FlagValues()
 _EARLY = {"False": False, "True": True, "never": "never"}

@@ -40,7 +40,7 @@ class Retrieval:
     """Which training examples are shown before an input, and how many.
 
     Attributes:
-      how, selection, encoder, exclude_duplicates: `retriever` and the others of `config.layout`.
+      how, selection, encoder, terms, exclude_duplicates: `retriever` and the others of `config.layout`.
       k: demonstrations of each input.
       train_limit: `config.limit.train`.
       seed: of a random draw; None where none is made.
@@ -51,6 +51,7 @@ class Retrieval:
     train_limit: int = 0
     selection: str = "nearest"
     encoder: str = ""
+    terms: str = "auto"
     exclude_duplicates: bool = True
     seed: int | None = None
 
@@ -158,7 +159,7 @@ class Preparer:
         queries = self._pool(split, limit)
         if shown.how == "random":
             return self._search(queries, shown)
-        key = bm25.KEY if shown.how == "bm25" else self._embedder(shown).key
+        key = bm25.key(shown.terms) if shown.how == "bm25" else self._embedder(shown).key
         settings = (key, str(shown.k), shown.selection, str(shown.exclude_duplicates))
         pool = self._pool("train", shown.train_limit)
         return retrieval.kept_neighbours(
@@ -171,7 +172,7 @@ class Preparer:
             return retrieval.random_neighbours(queries, pool, shown.k, seed=shown.seed, exclude_duplicates=exclude)
         options = {"selection": shown.selection, "exclude_duplicates": exclude}
         if shown.how == "bm25":
-            return bm25.bm25_neighbours(queries, pool, shown.k, **options)
+            return bm25.bm25_neighbours(queries, pool, shown.k, terms=shown.terms, **options)
         return retrieval.dense_neighbours(queries, pool, shown.k, embed=self._embedder(shown), **options)
 
     def _pool(self, split: str, limit: int) -> Pool:

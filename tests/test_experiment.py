@@ -195,6 +195,26 @@ experiment.run(t.config_for({str(lm_folder)!r}, {str(cache)!r}, "pt"), {str(tmp_
         assert load_prompt(prompt).tobytes() == load_prompt(finished / "runs" / prompt.parent.name).tobytes()
 
 
+def test_a_run_does_not_go_on_with_other_weights_under_the_same_path(cache, tmp_path, monkeypatch):
+    source = write_hf_folder(tmp_path / "lm", "gpt2", n_positions=1024)
+    config, append = config_for(source, cache, "zero_shot"), evaluation.append_rows
+
+    def append_and_die(path, rows):
+        append(path, rows)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "append_rows", append_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        experiment.run(config, tmp_path / "work")
+    monkeypatch.setattr(evaluation, "append_rows", append)
+    write_hf_folder(source, "gpt2", seed=1, n_positions=1024)
+    with pytest.raises(InputError, match=r"was begun with other weights than config\.model\.source"):
+        experiment.run(config, tmp_path / "work")
+    write_hf_folder(source, "gpt2", seed=0, n_positions=1024)
+    experiment.run(config, tmp_path / "work")
+    assert len(read_rows(tmp_path / "work" / "results.jsonl")) == 1
+
+
 def test_sigterm_saves_the_step_and_exits_with_a_status_to_be_restarted(lm_folder, cache, tmp_path):
     flags = ["--config.training.steps=2000", "--config.execution.checkpoint_every=2000"]
     flags += ["--config.training.eval_every=2000"]

@@ -13,7 +13,7 @@ from retrieval_oracle import cases, expected, pool_of
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval import SELECTIONS, Pool, bm25, bm25_neighbours
-from ipt_jax.retrieval.bm25 import METHODS, words
+from ipt_jax.retrieval.bm25 import METHODS, terms_of
 from ipt_jax.tasks.dart import Dart
 
 # At most two different words: sums of two numbers do not depend on their order, so equal scores are equal bits.
@@ -23,12 +23,12 @@ TEXTS = st.lists(st.sampled_from("abcde"), max_size=2, unique=True).map(" ".join
 def matrix(queries, pool, **formula):
     """All scores by bm25s's own summation, f32[queries, pool]."""
     index = bm25s.BM25(**formula)
-    documents = [words(text) for text in pool.inputs]
+    documents = [terms_of(text) for text in pool.inputs]
     if not any(documents):
         return np.zeros((len(queries.ids), len(documents)), np.float32)
     index.index(documents, show_progress=False)
     nothing = np.zeros(len(documents), np.float32)
-    return np.stack([index.get_scores(words(text)) if words(text) else nothing for text in queries.inputs])
+    return np.stack([index.get_scores(terms_of(text)) if terms_of(text) else nothing for text in queries.inputs])
 
 
 @given(
@@ -71,8 +71,8 @@ def test_a_score_is_lucenes_formula_over_the_whole_pool_repetitions_included():
 
 
 def test_words_are_lower_cased_runs_of_letters_digits_and_underscores_of_any_script():
-    assert words("CLUB_NAME : 5 | Éire-x, 東京!") == ["club_name", "5", "éire", "x", "東京"]
-    assert words(": | -") == []
+    assert terms_of("CLUB_NAME : 5 | Éire-x, 東京!") == ["club_name", "5", "éire", "x", "東京"]
+    assert terms_of(": | -") == []
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
@@ -120,3 +120,29 @@ def test_on_all_of_darts_training_inputs_neighbours_are_those_of_a_full_sort(sel
     np.testing.assert_allclose(np.take_along_axis(scores, found.indices, axis=1), similarities, rtol=1e-5)
     assert (found.indices == indices).mean() > 0.9
     assert found.duplicates_excluded == duplicates
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("Loch Fyne : £20-25 | x_1", ["loch", "fyne", "20", "25", "x_1"]),
+        ("Zoë's café", ["zoë", "s", "café"]),
+        ("भारत की राजधानी", ["भारत", "की", "राजधानी"]),  # vowel signs stay in their words
+        ("世界 是圆的。", ["世界", "是圆", "圆的"]),
+        ("东", ["东"]),
+        ("ราคาBLTสูง", ["รา", "าค", "คา", "blt", "สูง"]),
+        ("한국의 수도", ["한국의", "수도"]),  # Korean has blanks
+    ],
+)
+def test_words_are_cut_by_script(text, terms):
+    assert terms_of(text) == terms
+
+
+def test_the_nearest_of_texts_without_blanks_is_found(caplog):
+    pool = pool_of(["法国的首都是巴黎", "日本的首都是东京", "水在零度结冰", "猫喜欢吃鱼"])
+    queries = Pool(["test:0", "test:1", "test:2"], ["东京是哪国的首都", "水什么时候结冰", "猫吃什么"], "test")
+    found = bm25_neighbours(queries, pool, 1)
+    assert found.indices[:, 0].tolist() == [1, 2, 3] and (found.similarities > 0).all()
+    assert not caplog.text
+    bm25_neighbours(queries, pool, 1, terms="words")
+    assert "3 of 3 inputs share no term with any training example" in caplog.text

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import regex
 import scipy.sparse
 from tqdm import tqdm
 
@@ -22,9 +24,17 @@ from ipt_jax.retrieval.top_k import round_up, top_k
 
 METHODS = ("lucene", "robertson", "atire")
 METHOD, K1, B = "lucene", 1.5, 0.75
-KEY = f"bm25:{METHOD}:k1={K1}:b={B}"  # what a search with these defaults is kept under
+TERMS = ("auto", "words", "characters")
 _WORD = re.compile(r"\w+")
+# Letters with their marks; a vowel sign of Hindi is a mark, and `\w` alone would cut the word there.
+_MARKED_WORD = regex.compile(r"[\w\p{M}]+")
+# Scripts that put no blanks between words; they are cut out of what stands beside them.
+_UNSPACED = regex.compile(
+    r"((?:[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]\p{M}*)+)"
+)
+_CHARACTER = regex.compile(r"\X")
 _SCORES_PER_BLOCK = 2**21  # 8 MiB of dense scores for each thread: more leaves the cores' caches and is slower
+_log = logging.getLogger(__name__)
 
 
 def bm25_neighbours(
@@ -35,12 +45,13 @@ def bm25_neighbours(
     method: str = METHOD,
     k1: float = K1,
     b: float = B,
+    terms: str = "auto",
     selection: str = "nearest",
     exclude_duplicates: bool = True,
 ) -> Neighbours:
     """The k entries with the highest (or, `selection="farthest"`, lowest) BM25 score for the query's input.
 
-    The score of an entry is a sum over the words of the query, a repeated word as often as it occurs there.
+    The score of an entry is a sum over the terms (`terms_of`) of the query, a repeated one as often as it occurs there.
     Document frequencies and the average length are those of the whole pool, its repeated inputs and the
     query itself included. Entries without a common word score 0; with `farthest` these are most of a pool,
     so the first of them, in the order of the pool, are shown to many queries.
@@ -50,30 +61,75 @@ def bm25_neighbours(
         negative), 'robertson' (rank_bm25's BM25Okapi with epsilon=0, divided by k1 + 1) or 'atire'.
       k1: saturation of a word's frequency.
       b: normalisation by length. Both defaults are those of `bm25s` and rank_bm25.
+      terms: what texts are cut into, see `terms_of`.
 
     Raises:
-      InputError: an unknown method, or the pool has fewer than k entries that some query may be shown.
+      InputError: an unknown method or kind of terms, or the pool has fewer than k entries that some query may be shown.
     """
     if method not in METHODS:
         raise InputError(f"method={method!r} of BM25 is unknown; choose one of {', '.join(METHODS)}")
-    search = functools.partial(_search, {"method": method, "k1": k1, "b": b}, selection == "farthest")
+    if terms not in TERMS:
+        raise InputError(f"terms={terms!r} of BM25 is unknown; choose one of {', '.join(TERMS)}")
+    cut = functools.partial(terms_of, kind=terms)
+    search = functools.partial(_search, {"method": method, "k1": k1, "b": b}, cut, selection == "farthest")
     return choose(queries, pool, k, search, selection=selection, exclude_duplicates=exclude_duplicates)
 
 
-def words(text: str) -> list[str]:
-    r"""Runs of letters, digits and underscores (`\w+` of Unicode), lower-cased; no stop words, no stemming.
+def key(terms: str = "auto") -> str:
+    """What a search with the default formula is kept under."""
+    return f"bm25:{METHOD}:k1={K1}:b={B}:terms={terms}:2"  # the number counts the changes of `terms_of`
 
-    >>> words("Loch Fyne : priceRange : £20-25 | x_1")
+
+def terms_of(text: str, kind: str = "auto") -> list[str]:
+    """The terms of a text, lower-cased; no stop words, no stemming.
+
+    Args:
+      kind: `words`: runs of letters (with their marks), digits and underscores; `characters`: pairs of characters that
+        stand side by side in such a run; `auto`: pairs in scripts without blanks between words (Chinese, Japanese,
+        Thai, Lao, Khmer, Burmese, Tibetan), words elsewhere.
+
+    >>> terms_of("Loch Fyne : priceRange : £20-25 | x_1")
     ['loch', 'fyne', 'pricerange', '20', '25', 'x_1']
+    >>> terms_of("BLT是三明治")
+    ['blt', '是三', '三明', '明治']
     """
-    return _WORD.findall(text.lower())
+    text = text.lower()
+    if text.isascii():
+        found = _WORD.findall(text)
+        return found if kind != "characters" else [pair for word in found for pair in _pairs(word)]
+    if kind == "characters":
+        return [pair for word in _MARKED_WORD.findall(text) for pair in _pairs(word)]
+    if kind == "words":
+        return _MARKED_WORD.findall(text)
+    terms: list[str] = []
+    for index, part in enumerate(_UNSPACED.split(text)):  # what was split at stands at the odd places
+        terms += _pairs(part) if index % 2 else _MARKED_WORD.findall(part)
+    return terms
+
+
+def _pairs(run: str) -> list[str]:
+    """Neighbouring characters, each with its marks; a single one stands alone."""
+    characters = _CHARACTER.findall(run)
+    return ["".join(pair) for pair in itertools.pairwise(characters)] or characters
 
 
 def _search(
-    formula: dict[str, str | float], farthest: bool, asked: list[str], distinct: Distinct, wanted: int
+    formula: dict[str, str | float],
+    cut: Callable[[str], list[str]],
+    farthest: bool,
+    asked: list[str],
+    distinct: Distinct,
+    wanted: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    vocabulary, scores = _index(distinct, formula)
-    counts = _counts([words(text) for text in asked], vocabulary)
+    vocabulary, scores = _index(distinct, formula, cut)
+    counts = _counts([cut(text) for text in asked], vocabulary)
+    strangers = int((counts.getnnz(axis=1) == 0).sum())
+    if 2 * strangers > len(asked):
+        _log.warning(
+            "BM25: %d of %d inputs share no term with any training example, and are shown the first ones; "
+            "config.layout.terms or another config.layout.retriever may find better ones",
+            *(strangers, len(asked)),
+        )
     size = len(distinct.texts)
     rows = min(max(1, _SCORES_PER_BLOCK // scores.shape[1]), len(asked))
     similarities = np.empty((len(asked), wanted), np.float32)
@@ -99,14 +155,16 @@ def _search(
     return similarities, places
 
 
-def _index(distinct: Distinct, formula: dict[str, str | float]) -> tuple[dict[str, int], scipy.sparse.csr_matrix]:
+def _index(
+    distinct: Distinct, formula: dict[str, str | float], cut: Callable[[str], list[str]]
+) -> tuple[dict[str, int], scipy.sparse.csr_matrix]:
     """Each word's row, and f32[words, distinct inputs rounded up]: the score of a word in an input."""
     import bm25s  # Slow to import, and of use here alone.
 
     logging.getLogger("bm25s").setLevel(logging.WARNING)  # its import sets DEBUG
     # Words are numbered as they first occur, so that sums have one order and results repeat to the last bit.
     vocabulary: dict[str, int] = {}
-    documents = [[vocabulary.setdefault(word, len(vocabulary)) for word in words(text)] for text in distinct.texts]
+    documents = [[vocabulary.setdefault(word, len(vocabulary)) for word in cut(text)] for text in distinct.texts]
     columns = round_up(len(documents))
     if not vocabulary:
         return vocabulary, scipy.sparse.csr_matrix((1, columns), dtype=np.float32)
