@@ -140,7 +140,7 @@ def test_words_are_cut_by_script(text, terms):
 
 def test_the_nearest_of_texts_without_blanks_is_found(caplog):
     pool = pool_of(["法国的首都是巴黎", "日本的首都是东京", "水在零度结冰", "猫喜欢吃鱼"])
-    queries = Pool(["test:0", "test:1", "test:2"], ["东京在哪里", "水什么时候结冰", "猫吃什么"], "test")
+    queries = Pool(["test:0", "test:1", "test:2"], ["东京在哪里", "水什么时候结冰", "猫喜欢吃什么"], "test")
     found = bm25_neighbours(queries, pool, 1)
     assert found.indices[:, 0].tolist() == [1, 2, 3] and (found.similarities > 0).all()
     assert not caplog.text
