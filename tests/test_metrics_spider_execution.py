@@ -236,3 +236,28 @@ def test_the_worker_imports_nothing_but_the_standard_library():
     assert json.loads(done.stdout) == {"rows": [[1.5, None, {"hex": "00"}]]}
     assert "sqlite3" in done.stderr
     assert "jax" not in done.stderr and "numpy" not in done.stderr
+
+
+def circulant(size):
+    """Rows of one 1 each, which no column tells apart."""
+    return [tuple(int((i + j) % size == 0) for j in range(size)) for i in range(size)]
+
+
+def test_many_columns_that_look_alike_are_told_apart_by_what_they_hold():
+    gold = circulant(13)
+    assert same_table(gold, [row[::-1] for row in gold], ordered=False)
+    assert not same_table(gold, [gold[max(i, 1)] for i in range(13)], ordered=False)
+
+
+def test_a_comparison_without_end_is_given_up_and_counts_as_wrong(monkeypatch):
+    # Two graphs in which every node has three neighbours, as tables of edges: K3,3 twice, and a ring of twelve with chords.
+    def table(edges):
+        return [tuple(int(node in edge) for node in range(12)) for edge in edges]
+
+    twice = [(a + s, b + s) for s in (0, 6) for a in range(3) for b in range(3, 6)]
+    ring = [(i, (i + 1) % 12) for i in range(12)] + [(i, i + 6) for i in range(6)]
+    with pytest.raises(spider_execution._TooLong):
+        same_table(table(twice), table(ring), ordered=False, seconds=0.0)
+    tables = {"gold": table(twice), "prediction": table(ring)}
+    judged = spider_execution._judge("gold", "prediction", None, lambda query, *_: tables[query], 0.0)
+    assert judged == (False, None, "it was not compared within 0 s")

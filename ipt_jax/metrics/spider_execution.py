@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import re
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -108,7 +110,7 @@ def execution_matches(
         def judge(pair: tuple[str, str, Path]) -> ExecutionMatch:
             run = idle.get()
             try:
-                return _judge(*pair, run)
+                return _judge(*pair, run, timeout_seconds)
             finally:
                 idle.put(run)
 
@@ -136,8 +138,22 @@ def prepare(query: str) -> str:
     return _THIS_YEAR.sub("2020", "".join(pieces))
 
 
-def same_table(gold: Sequence[Row], found: Sequence[Row], *, ordered: bool) -> bool:
+class _TooLong(Exception):
+    """The comparison was not done when its time was over."""
+
+
+def same_table(gold: Sequence[Row], found: Sequence[Row], *, ordered: bool, seconds: float = math.inf) -> bool:
     """Whether some permutation of the columns of `found` makes it `gold`.
+
+    Columns are tried one by one, only those that have the values of the wanted one, and only as far as the rows so far
+    agree. Tables that keep many candidates in play can be made on purpose: finding the permutation is as hard as
+    telling whether two graphs are the same.
+
+    Args:
+      seconds: the most that this may take.
+
+    Raises:
+      _TooLong: it would have taken longer.
 
     >>> same_table([("a", 1), ("b", 2)], [(2, "b"), (1, "a")], ordered=False)
     True
@@ -151,31 +167,47 @@ def same_table(gold: Sequence[Row], found: Sequence[Row], *, ordered: bool) -> b
         return False
     if ordered:
         return Counter(wanted) == Counter(columns)
-    return _arrange(wanted, columns, ())
+    values = [frozenset(Counter(column).items()) for column in (*wanted, *columns)]
+    wanted_values, found_values = values[: len(wanted)], values[len(wanted) :]
+    if Counter(wanted_values) != Counter(found_values):
+        return False
+    free = list(zip(found_values, columns, strict=True))
+    return _arrange(list(zip(wanted_values, wanted, strict=True)), free, (), time.monotonic() + seconds)
 
 
-def _arrange(wanted: Sequence[Row], free: Sequence[Row], chosen: tuple[Row, ...]) -> bool:
+# A column with its values as a set of (value, how often).
+_Column = tuple[frozenset, Row]
+
+
+def _arrange(wanted: Sequence[_Column], free: Sequence[_Column], chosen: tuple[Row, ...], deadline: float) -> bool:
     """Whether the free columns can follow the chosen ones so that the rows are those of the wanted columns."""
     if not free:
         return True
-    rows = Counter(zip(*wanted[: len(chosen) + 1], strict=True))
-    for column in dict.fromkeys(free):
-        if Counter(zip(*chosen, column, strict=True)) == rows:
+    values, _ = wanted[len(chosen)]
+    rows = Counter(zip(*(column for _, column in wanted[: len(chosen) + 1]), strict=True))
+    for candidate in dict.fromkeys(free):
+        if time.monotonic() > deadline:
+            raise _TooLong
+        if candidate[0] == values and Counter(zip(*chosen, candidate[1], strict=True)) == rows:
             rest = list(free)
-            rest.remove(column)
-            if _arrange(wanted, rest, (*chosen, column)):
+            rest.remove(candidate)
+            if _arrange(wanted, rest, (*chosen, candidate[1]), deadline):
                 return True
     return False
 
 
-def _judge(gold: str, prediction: str, database: Path, run: Run) -> ExecutionMatch:
+def _judge(gold: str, prediction: str, database: Path, run: Run, seconds: float) -> ExecutionMatch:
     expected = run(gold, database, MAX_GOLD_ROWS)
     # One row more than the gold has is enough to see that it is wrong.
     found = run(prediction, database, 1 if isinstance(expected, str) else len(expected) + 1)
     errors = [result if isinstance(result, str) else None for result in (expected, found)]
     if isinstance(expected, str) or isinstance(found, str):
         return ExecutionMatch(False, *errors)
-    return ExecutionMatch(same_table(expected, found, ordered="order by" in gold.lower()), *errors)
+    try:
+        match = same_table(expected, found, ordered="order by" in gold.lower(), seconds=seconds)
+    except _TooLong:
+        return ExecutionMatch(False, None, f"it was not compared within {seconds:g} s")
+    return ExecutionMatch(match, *errors)
 
 
 @contextlib.contextmanager
