@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags
@@ -12,6 +16,7 @@ from absl import app, flags
 from ipt_jax.errors import InputError
 
 INPUT_ERROR_STATUS = 2
+INTERRUPTED_STATUS = 130  # what shells expect of a program that Ctrl-C ended
 
 
 def run(
@@ -19,12 +24,14 @@ def run(
     command_flags: flags.FlagValues | None = None,
     *,
     required: Sequence[str] = (),
+    positional: bool = False,
     argv: Sequence[str] | None = None,
 ) -> NoReturn:
     """Parses the command line, calls `main(argv)` and exits with what it returns (None is 0).
 
-    An InputError, an unknown flag or config key and a wrong flag value are printed as one line, `error: …`, and
-    exit with status 2; absl and ml_collections suggest the near name. Any other exception keeps its traceback.
+    An InputError, an unknown flag or config key, a wrong flag value and what the file system refuses are printed as one
+    line, `error: …`, and exit with status 2; absl and ml_collections suggest the near name. Ctrl-C exits with 130.
+    Any other exception keeps its traceback.
 
     A command keeps its flags in a `flags.FlagValues()` of its own, so that two commands with an `--output`
     can be imported by one program:
@@ -41,6 +48,7 @@ def run(
       main: gets the arguments that are no flags, the program's name first.
       command_flags: the command's flags; None where they are among absl's global ones.
       required: names of flags that the user must give.
+      positional: whether the command takes arguments that are no flags.
       argv: the command line; by default `sys.argv`.
     """
     own = command_flags if command_flags is not None else flags.FLAGS
@@ -62,6 +70,8 @@ def run(
             missing = [f"--{name}" for name in required if own[name].value is None]
             if missing:
                 raise flags.Error(f"{', '.join(missing)} must be given; --help describes the flags")
+            if rest[1:] and not positional:
+                raise flags.Error(f"unexpected argument {rest[1]!r}; every value follows a flag, as in --name=value")
         except flags.Error as error:
             _fail(str(error))
         except (AttributeError, KeyError) as error:
@@ -77,12 +87,33 @@ def run(
             return main(rest)
         except InputError as error:
             _fail(str(error))
+        except BrokenPipeError:  # whoever reads the output has seen enough, as in `… | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(1)
+        except OSError as error:
+            _fail(_told(error))
+        except KeyboardInterrupt:
+            print("\nstopped by Ctrl-C", file=sys.stderr)
+            sys.exit(INTERRUPTED_STATUS)
 
+    for stream in (sys.stdout, sys.stderr):  # a terminal that lacks a character gets its number
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app.run(guarded, argv=list(argv) if argv is not None else None, flags_parser=parse)
     finally:
         for name in lent:
             delattr(flags.FLAGS, name)
+
+
+def _told(error: OSError) -> str:
+    """What the file system refused, and the line of ours that asked for it."""
+    place = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if f"{os.sep}ipt_jax{os.sep}" in frame.filename and frame.filename != __file__:
+            place = f" (at {Path(frame.filename).name}:{frame.lineno})"
+    names = " and ".join(str(name) for name in (error.filename, error.filename2) if name is not None)
+    return f"{names}: {error.strerror}{place}" if names else f"{error}{place}"
 
 
 def unescaped(text: str) -> str:

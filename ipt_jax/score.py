@@ -145,8 +145,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def main(argv: list[str]) -> None:
-    if len(argv) > 1:
-        raise InputError(f"unexpected argument {argv[1]!r}; every value follows a flag, as in --task=dart")
+    del argv
     task = get_task(_TASK.value, _DATA_DIR.value, **parse_options(_TASK.value, _OPTION.value))
     summary, rows = score_file(task, _SPLIT.value, Path(_PREDICTIONS.value), _LIMIT.value)
     if _OUTPUT.value:

@@ -15,6 +15,7 @@ COMMAND = """
     from ipt_jax import cli
     from ipt_jax.errors import InputError
 
+    POSITIONAL = True
     FIRST, SECOND = flags.FlagValues(), flags.FlagValues()
     OUTPUT = flags.DEFINE_string("output", None, "the file to write", flag_values=FIRST)
     COUNT = flags.DEFINE_integer("count", 1, "how many", flag_values=FIRST)
@@ -25,10 +26,14 @@ COMMAND = """
             raise InputError("--output = 'bad'\\nis bad; give a good one")
         if OUTPUT.value == "defect":
             raise RuntimeError("our own defect")
+        if OUTPUT.value == "ctrl-c":
+            raise KeyboardInterrupt
+        if OUTPUT.value.startswith("/"):
+            open(OUTPUT.value, "w")
         print(argv[1:], OUTPUT.value, COUNT.value)
         return 3 if OUTPUT.value == "three" else None
 
-    cli.run(main, FIRST, required=("output",))
+    cli.run(main, FIRST, required=("output",), positional=POSITIONAL)
 """
 
 CONFIG_COMMAND = """
@@ -77,6 +82,29 @@ def test_a_wrong_input_is_one_line_on_stderr_and_status_2(tmp_path, arguments, m
     done = run(tmp_path / "command.py", COMMAND, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(message) and done.stderr.count("\n") == 1
+
+
+def test_an_argument_without_a_flag_is_refused_where_the_command_takes_none(tmp_path):
+    done = run(tmp_path / "command.py", COMMAND.replace("POSITIONAL = True", "POSITIONAL = False"), "x", "--output=y")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: unexpected argument 'x'; every value follows a flag, as in --name=value\n"
+
+
+def test_what_the_file_system_refuses_is_one_line_on_stderr_and_status_2(tmp_path):
+    done = run(tmp_path / "command.py", COMMAND, f"--output={tmp_path}")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {tmp_path}: Is a directory\n")
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(tmp_path):
+    done = run(tmp_path / "command.py", COMMAND, "--output=ctrl-c")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "\nstopped by Ctrl-C\n")
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_lacks_a_character_gets_its_number(tmp_path, monkeypatch, encoding):
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = run(tmp_path / "command.py", COMMAND, "--output=→")
+    assert done.returncode == 0 and "\\u2192" in done.stdout
 
 
 def test_a_defect_keeps_its_traceback(tmp_path):

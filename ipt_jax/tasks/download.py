@@ -222,4 +222,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, COMMAND_FLAGS, required=("output_dir",))
+    cli.run(main, COMMAND_FLAGS, required=("output_dir",), positional=True)

@@ -183,4 +183,4 @@ def main(argv: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    cli.run(main, COMMAND_FLAGS)
+    cli.run(main, COMMAND_FLAGS, positional=True)
