@@ -1,0 +1,29 @@
+"""Damaged inputs of every area: a right result or one line, see `fuzz.py`."""
+
+import fuzz
+import pytest
+
+# Cases of an area: about 300 together, and in proportion to what one takes (a report a tenth of a second).
+CASES = dict.fromkeys(fuzz.AREAS, 30) | {"report": 10}
+
+
+@pytest.mark.parametrize("area", fuzz.AREAS)
+def test_sound_files_are_read(tmp_path, area):
+    fuzz.AREAS[area].write(tmp_path)
+    fuzz.AREAS[area].read(tmp_path)
+
+
+@pytest.mark.parametrize("area", fuzz.AREAS)
+def test_damaged_files_give_a_right_result_or_an_input_error(tmp_path_factory, area):
+    check(tmp_path_factory, area, range(CASES[area]))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("area", fuzz.AREAS)
+def test_thousands_of_damaged_files_give_a_right_result_or_an_input_error(tmp_path_factory, area):
+    check(tmp_path_factory, area, range(1000, 1000 + 20 * CASES[area]))
+
+
+def check(tmp_path_factory, area, cases):
+    outcomes = [(case, *fuzz.run_case(area, case, tmp_path_factory.mktemp("case"))) for case in cases]
+    assert [outcome for outcome in outcomes if outcome[1] == "other"] == []
