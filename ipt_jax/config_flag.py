@@ -21,7 +21,7 @@ from typing import Any
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
-from ipt_jax import configs
+from ipt_jax import cli, configs
 from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 
@@ -44,6 +44,18 @@ def define(flag_values: flags.FlagValues) -> flags.FlagHolder[ConfigDict]:
     # ml_collections' own knows no names, and keeps a file that is missing for the first access to its leaves.
     flag_values["config"].parser = _Parser()
     return holder
+
+
+def resolved(flag_values: flags.FlagValues) -> ConfigDict:
+    r"""The config with what the command line overrides.
+
+    `--config.decoding.stop='\n\n'` means two line breaks, as in a tuple: a shell has no other way to type them in one
+    text.
+    """
+    config = flag_values["config"].value.copy_and_resolve_references()
+    if "decoding.stop" in config_flags.get_override_values(flag_values["config"]):
+        config.decoding.stop = tuple(map(cli.unescaped, config.decoding.stop))
+    return config
 
 
 def names() -> list[str]:

@@ -8,7 +8,7 @@ from ipt_jax import cli, config_flag, log
 from ipt_jax.errors import InputError
 
 _FLAGS = flags.FlagValues()
-_CONFIG = config_flag.define(_FLAGS)
+config_flag.define(_FLAGS)
 _WORKDIR = flags.DEFINE_string("workdir", None, "The experiment's folder; by default runs/NAME.", flag_values=_FLAGS)
 _PLAN = flags.DEFINE_bool("plan", False, "Print what would be run and what it costs, and stop.", flag_values=_FLAGS)
 _SLICES = flags.DEFINE_string(
@@ -42,7 +42,7 @@ def main(argv: list[str]) -> None:
     log.show_progress()
     from ipt_jax import experiment, plan, processes, slices  # after the flags, so that --help answers at once
 
-    config = _CONFIG.value.copy_and_resolve_references()
+    config = config_flag.resolved(_FLAGS)
     workdir = _WORKDIR.value or f"runs/{config.name}"
     if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
         raise InputError("--plan and --list are for one process; leave --distributed out")

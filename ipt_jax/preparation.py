@@ -197,6 +197,7 @@ def retrieval_of(settings: ml_collections.FrozenConfigDict) -> Retrieval | None:
         settings.limit.get("train", 0),
         layout.selection,
         layout.encoder,
+        layout.terms,
         layout.exclude_duplicates,
         settings.seed if layout.retriever == "random" else None,
     )

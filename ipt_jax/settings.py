@@ -13,6 +13,7 @@ from ipt_jax.models.loading import DTYPES, resolve_dtype
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 from ipt_jax.optimizers import OPTIMIZERS, SCHEDULES
 from ipt_jax.retrieval import RETRIEVERS, SELECTIONS
+from ipt_jax.retrieval.bm25 import TERMS
 from ipt_jax.search import Search
 from ipt_jax.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
 from ipt_jax.tasks import resolve_options
@@ -54,6 +55,7 @@ def check(settings: Mapping[str, Any], place: str) -> None:
 
     need_one_of("layout.retriever", RETRIEVERS)
     need_one_of("layout.selection", SELECTIONS)
+    need_one_of("layout.terms", TERMS)
     need(
         settings["layout"]["encoder"] or settings["layout"]["retriever"] != "sentence_transformer",
         "layout.encoder",
@@ -123,6 +125,8 @@ def reduced(settings: dict[str, Any], platform: str = "") -> dict[str, Any]:
         layout["selection"] = "nearest"
     if layout["retriever"] != "sentence_transformer":
         layout["encoder"] = ""
+    if layout["retriever"] != "bm25":
+        layout["terms"] = "auto"
     if not layout["prompt_tokens"]:
         settings["prompt"] = settings["training"] = None
     elif not settings["training"]["steps"]:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 
 from ipt_jax import config_flag
 from ipt_jax.configs import common, dart
@@ -123,3 +124,16 @@ def test_help_names_the_configs_without_loading_jax(tmp_path):
     done = run_main(tmp_path, "--help")
     text = " ".join(done.stdout.split())
     assert all(name in text for name in config_flag.names()) and "--config.SECTION.LEAF=VALUE" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "stop"),
+    [(r"\n\n", ("\n\n",)), ("Question:", ("Question:",)), (r"('\n\n', 'x')", ("\n\n", "x")), (r"\\n", (r"\n",))],
+)
+def test_stop_texts_are_typed_in_a_shell_with_escapes(monkeypatch, given, stop):
+    line = ["x", "--config=quickstart", f"--config.decoding.stop={given}"]
+    monkeypatch.setattr("sys.argv", line)  # where ml_collections looks for overrides
+    found = flags.FlagValues()
+    config_flag.define(found)
+    found(line)
+    assert config_flag.resolved(found).decoding.stop == stop

@@ -31,6 +31,8 @@ def get_config() -> ConfigDict:
     config.layout.retriever = "dense"  # random | bm25 | dense (the model's mean last state) | sentence_transformer
     config.layout.selection = "nearest"  # the most similar examples, or the least: nearest | farthest
     config.layout.encoder = ""  # folder of the sentence-transformers model of retriever="sentence_transformer"
+    # What BM25 counts: words | characters (pairs of them) | auto (pairs in scripts without blanks between words)
+    config.layout.terms = "auto"
     config.layout.exclude_duplicates = True  # never show a training example with the very same input
     config.layout.overflow = "fail"  # an input too long even without demonstrations: fail | truncate
     config.layout.template = ConfigDict()
@@ -74,7 +76,7 @@ def get_config() -> ConfigDict:
     config.decoding.eos_token_id = ()  # ids of end tokens; none: the tokenizer's
     config.decoding.num_beams = 1  # 1 is greedy search
     config.decoding.length_penalty = 1.0  # this and the next of beam search
-    config.decoding.early_stopping = False  # False | True | never
+    config.decoding.early_stopping = FieldReference(False, field_type=object)  # False | True | never
     config.decoding.no_repeat_ngram_size = 0  # n: no n-gram of input and output twice; 0 allows all
     config.decoding.repetition_penalty = 1.0  # for tokens of input and output; 1.0 is none
     config.decoding.do_sample = False  # draw tokens, by the next four
