@@ -1,6 +1,7 @@
 """No field of a `config.json` is passed over: it is read, known to be harmless, or named in an error."""
 
 import json
+import logging
 
 import pytest
 from transformers import AutoConfig
@@ -100,6 +101,57 @@ def test_every_field_that_transformers_knows_of_a_family_is_read_or_harmless(fam
     HF_FAMILIES[family].config_from_hf(hf)
     # Also the fields that are off by default: being off is not what makes them understood.
     assert hf.unused() == {"is_encoder_decoder": False}
+
+
+OTHER_SIZES = {"hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 2, "num_hidden_layers": 7}
+
+
+@pytest.mark.parametrize("sizes", [{}, OTHER_SIZES], ids=["default sizes", "other sizes"])
+@pytest.mark.parametrize("family", HF_FAMILIES)
+def test_a_missing_field_stands_for_what_transformers_takes_or_is_named(family, sizes):
+    translate = HF_FAMILIES[family].config_from_hf
+    known = AutoConfig.for_model(family).to_dict()
+    whole = AutoConfig.for_model(family, **{name: size for name, size in sizes.items() if name in known}).to_dict()
+    for missing in whole.keys() - {"model_type"}:
+        left = {name: value for name, value in whole.items() if name != missing}
+        try:
+            ours = translate(left)
+        except InputError as error:
+            assert f"lacks the setting {missing!r}" in str(error)
+        else:
+            assert ours == translate(AutoConfig.for_model(**left).to_dict()), missing
+
+
+@pytest.mark.parametrize("family", HF_FAMILIES)
+@pytest.mark.parametrize("value", ["4", 0, -1, True, [1], {"a": 1}, float("nan"), 10**400])
+def test_a_size_that_cannot_be_is_named_with_its_value(family, value):
+    whole = AutoConfig.for_model(family).to_dict()
+    for name in whole.keys() & {"vocab_size", "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "rms_norm_eps"}:
+        with pytest.raises(InputError, match=f"the config: {name}=.* must be a "):
+            HF_FAMILIES[family].config_from_hf(whole | {name: value})
+
+
+def test_fields_that_say_where_a_model_comes_from_are_passed_over_and_told_of(tmp_path, caplog):
+    told = {"_num_labels": 1, "auto_map": {"AutoModelForCausalLM": "modeling_x.Y"}, "model_max_length": 4096}
+    folder = tiny.write_hf_folder(tmp_path, **told, padding_side="")
+    with caplog.at_level(logging.INFO):
+        loading.load(str(folder))
+    assert caplog.messages == [f"{folder}/config.json: passed over _num_labels, auto_map, model_max_length"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "meaning"),
+    [
+        ("quantization_config", {"quant_method": "gptq", "bits": 4}, "its weights are quantised"),
+        ("pruned_heads", {"0": [1]}, "lacks attention heads"),
+        ("per_layer_config", {"0": {"hidden_act": "relu"}}, "its layers are of different kinds"),
+        ("is_encoder_decoder", True, "an encoder with a decoder"),
+    ],
+)
+def test_a_field_that_makes_another_model_is_refused_by_name(tmp_path, name, value, meaning):
+    folder = tiny.write_hf_folder(tmp_path, **{name: value})
+    with pytest.raises(InputError, match=rf"config\.json has {name}=.*: .*{meaning}"):
+        loading.load(str(folder))
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

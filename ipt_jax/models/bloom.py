@@ -7,7 +7,7 @@ from typing import Any
 
 from ipt_jax.models import fused
 from ipt_jax.models.config import DecoderConfig
-from ipt_jax.models.hf_config import HfConfig
+from ipt_jax.models.hf_config import MOST_LAYERS, HfConfig
 from ipt_jax.models.weights import Weight, transposed
 
 # What the names of the decoder's own tensors start with; a checkpoint of the bare model lacks it.
@@ -22,27 +22,30 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     hf = HfConfig.of(fields, "BLOOM")
     hf.require("apply_residual_connection_post_layernorm", False)
     hf.ignore("pretraining_tp", "slow_but_exact")  # the order of sums in the program that trained it
-    hidden = hf.get("hidden_size") or hf["n_embed"]  # the second names are those of the released configs
-    heads = hf["num_attention_heads"] if "num_attention_heads" in hf else hf["n_head"]
+    # Released configs have now the one, now the other name.
+    hidden = hf.whole("n_embed", None) or hf.whole("hidden_size")
+    hf.ignore("hidden_size")
+    heads = hf.whole("num_attention_heads" if "num_attention_heads" in hf else "n_head")
+    layers = hf.whole("num_hidden_layers" if "num_hidden_layers" in hf else "n_layer", most=MOST_LAYERS)
     return DecoderConfig(
-        vocab_size=hf["vocab_size"],
+        vocab_size=hf.whole("vocab_size"),
         embed_dim=hidden,
         hidden_dim=hidden,
-        num_layers=hf["num_hidden_layers"] if "num_hidden_layers" in hf else hf["n_layer"],
+        num_layers=layers,
         num_heads=heads,
         num_kv_heads=heads,
         head_dim=hidden // heads,
         mlp_dim=4 * hidden,
-        max_positions=hf.get("seq_length") or _TRAINED_POSITIONS,
+        max_positions=hf.whole("seq_length", _TRAINED_POSITIONS),
         norm="layer_norm",
-        norm_epsilon=hf.get("layer_norm_epsilon", 1e-5),
+        norm_epsilon=hf.number("layer_norm_epsilon", 1e-5),
         positions="alibi",
         activation="gelu_new",
         gated_mlp=False,
         qkv_bias=True,
         out_bias=True,
         mlp_bias=True,
-        tied_head=bool(hf.get("tie_word_embeddings", True)),
+        tied_head=hf.flag("tie_word_embeddings", True),
         embedding_norm=True,
     )
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ipt_jax.models import llama, rope
-from ipt_jax.models.config import ACTIVATION_NAMES, DecoderConfig
-from ipt_jax.models.hf_config import HfConfig
+from ipt_jax.models.config import DecoderConfig
+from ipt_jax.models.hf_config import MOST_LAYERS, HfConfig
 from ipt_jax.models.llama import HF_PREFIX, hf_ignored, is_sliding
 from ipt_jax.models.weights import Weight
 
@@ -22,15 +22,19 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     hf = HfConfig.of(fields, "Gemma 3" if third else "Gemma 2")
     hf.require("use_bidirectional_attention", False)
     hf.ignore("hidden_act", "sliding_window_size")  # older names, beside `hidden_activation` and `sliding_window`
-    bias, layers = bool(hf.get("attention_bias", False)), hf["num_hidden_layers"]
-    every = hf.get("sliding_window_pattern", hf.get("_sliding_window_pattern", 6)) if third else 2
+    bias, layers = hf.flag("attention_bias", False), hf.whole("num_hidden_layers", most=MOST_LAYERS)
+    every = hf.whole("sliding_window_pattern", hf.whole("_sliding_window_pattern", 6)) if third else 2
     sliding = is_sliding(hf, ["sliding_attention" if (i + 1) % every else "full_attention" for i in range(layers)])
-    window = hf.get("sliding_window", 4096)
-    shape = llama.shape_from_hf(hf) | {
-        "head_dim": hf.get("head_dim", 256),
-        "activation": hf.one_of("hidden_activation", ACTIVATION_NAMES, "gelu_pytorch_tanh"),
-        "tied_head": bool(hf.get("tie_word_embeddings", True)),
-    }
+    window = hf.whole("sliding_window", None) if "sliding_window" in hf else 4096
+    shape = llama.shape_from_hf(
+        hf,
+        max_positions=131_072 if third else 8192,
+        kv_heads=4,
+        head_dim=256,
+        activation="hidden_activation",
+        tied=True,
+    )
+    turned = shape["head_dim"], shape["max_positions"]
     return DecoderConfig(
         **shape,
         qkv_bias=bias,
@@ -39,27 +43,31 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
         residual="sandwich",
         norm_unit_offset=True,
         query_key_norm=third,
-        embedding_scale=hf["hidden_size"] ** 0.5,
-        score_softcap=hf.get("attn_logit_softcapping", None if third else 50.0),
-        logit_softcap=hf.get("final_logit_softcapping", None if third else 30.0),
-        score_scales=(hf.get("query_pre_attn_scalar", 256) ** -0.5,) * layers,
+        embedding_scale=shape["hidden_dim"] ** 0.5,
+        score_softcap=_softcap(hf, "attn_logit_softcapping", None if third else 50.0),
+        logit_softcap=_softcap(hf, "final_logit_softcapping", None if third else 30.0),
+        score_scales=(hf.number("query_pre_attn_scalar", 256) ** -0.5,) * layers,
         windows=tuple(window if slides else None for slides in sliding),
-        rotaries=_global_and_local(hf, shape["head_dim"]) if third else (rope.from_hf(hf, head_dim=shape["head_dim"]),),
+        rotaries=_global_and_local(hf, *turned) if third else (rope.from_hf(hf, *turned),),
         rotary_of_layer=tuple(map(int, sliding)) if third else (),
     )
 
 
-def _global_and_local(hf: HfConfig, head_dim: int) -> tuple[rope.Rotary, rope.Rotary]:
+def _softcap(hf: HfConfig, name: str, default: float | None) -> float | None:
+    """Null in the file is no cap, whatever the family's default."""
+    return hf.number(name, None) if name in hf else default
+
+
+def _global_and_local(hf: HfConfig, head_dim: int, max_positions: int) -> tuple[rope.Rotary, rope.Rotary]:
     """Gemma 3 turns its layers that see everything by other angles than those with a window."""
-    parameters = hf.get("rope_parameters") or {"full_attention": hf.get("rope_scaling") or {}}
+    by_kind, scaling = hf.part("rope_parameters"), hf.part("rope_scaling")
     thetas = {
-        "full_attention": hf.get("rope_theta", _GLOBAL_THETA),
-        "sliding_attention": hf.get("rope_local_base_freq", _LOCAL_THETA),
+        "full_attention": hf.number("rope_theta", _GLOBAL_THETA),
+        "sliding_attention": hf.number("rope_local_base_freq", _LOCAL_THETA),
     }
+    parameters = {kind: by_kind.part(kind) for kind in thetas} if by_kind else {"full_attention": scaling}
     everything, local = (
-        rope.translate(
-            parameters.get(kind) or {}, head_dim=head_dim, max_positions=hf["max_position_embeddings"], theta=theta
-        )
+        rope.translate(parameters.get(kind) or {}, head_dim=head_dim, max_positions=max_positions, theta=theta)
         for kind, theta in thetas.items()
     )
     return everything, local

@@ -7,7 +7,7 @@ from typing import Any
 
 from ipt_jax.models import fused
 from ipt_jax.models.config import ACTIVATION_NAMES, DecoderConfig
-from ipt_jax.models.hf_config import HfConfig
+from ipt_jax.models.hf_config import MOST_LAYERS, HfConfig
 from ipt_jax.models.weights import Weight
 
 # What the names of the decoder's own tensors start with; a checkpoint of the bare model lacks it.
@@ -19,28 +19,28 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     hf = HfConfig.of(fields, "GPT-2")
     hf.require("add_cross_attention", False)
     hf.ignore("reorder_and_upcast_attn")  # scores and softmax are float32 here in any case
-    embed, heads, layers = hf["n_embd"], hf["n_head"], hf["n_layer"]
+    embed, heads, layers = hf.whole("n_embd"), hf.whole("n_head"), hf.whole("n_layer", most=MOST_LAYERS)
     scale = hf.one_of("scale_attn_weights", {True: (embed // heads) ** -0.5, False: 1.0}, True)
     by_layer = hf.one_of("scale_attn_by_inverse_layer_idx", {True: True, False: False}, False)
     return DecoderConfig(
-        vocab_size=hf["vocab_size"],
+        vocab_size=hf.whole("vocab_size"),
         embed_dim=embed,
         hidden_dim=embed,
         num_layers=layers,
         num_heads=heads,
         num_kv_heads=heads,
         head_dim=embed // heads,
-        mlp_dim=hf.get("n_inner") or 4 * embed,
-        max_positions=hf["n_positions"],
+        mlp_dim=hf.whole("n_inner", 4 * embed),
+        max_positions=hf.whole("n_positions", 1024),
         norm="layer_norm",
-        norm_epsilon=hf.get("layer_norm_epsilon", 1e-5),
+        norm_epsilon=hf.number("layer_norm_epsilon", 1e-5),
         positions="learned",
         activation=hf.one_of("activation_function", ACTIVATION_NAMES, "gelu_new"),
         gated_mlp=False,
         qkv_bias=True,
         out_bias=True,
         mlp_bias=True,
-        tied_head=bool(hf.get("tie_word_embeddings", True)),
+        tied_head=hf.flag("tie_word_embeddings", True),
         score_scales=tuple(scale / (i + 1 if by_layer else 1) for i in range(layers)),
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ipt_jax.models import fused, rope
 from ipt_jax.models.config import ACTIVATION_NAMES, DecoderConfig
-from ipt_jax.models.hf_config import HfConfig
+from ipt_jax.models.hf_config import MOST_LAYERS, HfConfig
 from ipt_jax.models.weights import Weight, transposed
 
 # What the names of the decoder's own tensors start with; a checkpoint of the bare model lacks it.
@@ -17,35 +17,37 @@ HF_PREFIX = "gpt_neox."
 def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     """Translates a `config.json`. Raises InputError for a setting that changes the arithmetic and is not built."""
     hf = HfConfig.of(fields, "GPT-NeoX")
-    hidden, heads = hf["hidden_size"], hf["num_attention_heads"]
-    attention_bias = bool(hf.get("attention_bias", True))
+    hidden, heads = hf.whole("hidden_size"), hf.whole("num_attention_heads")
+    attention_bias = hf.flag("attention_bias", True)
+    positions = hf.whole("max_position_embeddings", 2048)
     parallel = hf.one_of("use_parallel_residual", {True: "parallel", False: "pre_norm"}, True)
     return DecoderConfig(
-        vocab_size=hf["vocab_size"],
+        vocab_size=hf.whole("vocab_size"),
         embed_dim=hidden,
         hidden_dim=hidden,
-        num_layers=hf["num_hidden_layers"],
+        num_layers=hf.whole("num_hidden_layers", most=MOST_LAYERS),
         num_heads=heads,
         num_kv_heads=heads,
         head_dim=hidden // heads,
-        mlp_dim=hf["intermediate_size"],
-        max_positions=hf["max_position_embeddings"],
+        mlp_dim=hf.whole("intermediate_size"),
+        max_positions=positions,
         norm="layer_norm",
-        norm_epsilon=hf.get("layer_norm_eps", 1e-5),
+        norm_epsilon=hf.number("layer_norm_eps", 1e-5),
         positions="rotary",
         activation=hf.one_of("hidden_act", ACTIVATION_NAMES, "gelu"),
         gated_mlp=False,
         qkv_bias=attention_bias,
         out_bias=attention_bias,
         mlp_bias=True,
-        tied_head=bool(hf.get("tie_word_embeddings", False)),
+        tied_head=hf.flag("tie_word_embeddings", False),
         residual=parallel,
         rotaries=(
             rope.from_hf(
                 hf,
-                head_dim=hidden // heads,
-                theta=hf.get("rotary_emb_base", 10_000.0),
-                partial=hf.get("rotary_pct", 0.25),
+                hidden // heads,
+                positions,
+                theta=hf.number("rotary_emb_base", 10_000.0),
+                partial=hf.number("rotary_pct", 0.25),
             ),
         ),
     )
@@ -69,5 +71,5 @@ def hf_weights(config: DecoderConfig) -> list[Weight]:
 
 
 def hf_ignored(config: DecoderConfig) -> list[str]:
-    tied = [r"embed_out\.weight"] if config.tied_head else []
+    tied = [r"embed_out\.weight|lm_head\.weight"] if config.tied_head else []
     return [r"gpt_neox\.layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)", *tied]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ipt_jax.errors import InputError
 
 T = TypeVar("T")
+_REQUIRED: Any = object()  # stands for "no default": None is a value that a file can have
+# No size in a real config comes near it; past it, shapes overflow.
+_LARGEST, _GREATEST = 2**31 - 1, sys.float_info.max
+# Nor any depth near this one; what is listed layer by layer would fill the memory.
+MOST_LAYERS = 10_000
 
 # Fields that leave the logits of a frozen language model as they are; regular expressions of the whole name.
 _HARMLESS = re.compile(
@@ -30,7 +36,8 @@ _HARMLESS = re.compile(
             # generation: ours is set in the experiment
             r"max_length|min_length|do_sample|early_stopping|num_beams|num_beam_groups|num_return_sequences",
             r"temperature|top_k|top_p|typical_p|\w*_penalty|(encoder_)?no_repeat_ngram_size|bad_words_ids",
-            r"remove_invalid_values|(begin_)?suppress_tokens",
+            r"remove_invalid_values|(begin_)?suppress_tokens|\w+_cutoff|num_assistant_tokens(_schedule)?",
+            r"(assistant|target)_\w+",
             # GPT-2's second name of its number of positions
             r"n_ctx",
             # BLOOM: settings of its training program, which no model of transformers reads
@@ -39,6 +46,30 @@ _HARMLESS = re.compile(
         )
     )
 )
+# Fields of real checkpoints that no program of transformers 5 reads when it computes logits with its own classes, but
+# that say something of where the model comes from: they are told of when it is loaded. `auto_map` is code of others
+# for this model; transformers does not run it unasked either, and takes its own class of the `model_type`.
+_PASSED_OVER = re.compile(
+    "|".join(
+        (
+            r"auto_map|custom_pipelines|_num_labels|_from_model_config|_?trust_remote_code",
+            r"(use_)?_?flash_attn\w*|use_(mem_eff|memory_efficient|sdpa)_attention|_?experts_implementation\w*",
+            r"(tokenizer_)?(model_)?max_(seq(uence)?_)?length|padding_side|(bos|eos|pad|unk)_token|fp16|bf16|fp32",
+            r"tie_encoder_decoder|tie_last_hidden_states|freeze_\w+|neftune_noise_alpha|xla_device|onnx\w*",
+            r"base_model(_name(_or_path)?)?|model_name|license|language|tags",
+        )
+    )
+)
+# Fields of which the name says better than "not understood" what the file is.
+_MEANINGS = {
+    "quantization_config": "its weights are quantised; use the original checkpoint",
+    "quantization": "its weights are quantised; use the original checkpoint",
+    "compression_config": "its weights are compressed; use the original checkpoint",
+    "sparsity_config": "its weights are compressed; use the original checkpoint",
+    "pruned_heads": "it lacks attention heads that the decoder has",
+    "per_layer_config": "its layers are of different kinds",
+    "is_encoder_decoder": "it is an encoder with a decoder, not a language model",
+}
 
 
 class HfConfig(Mapping[str, Any]):
@@ -113,9 +144,36 @@ class HfConfig(Mapping[str, Any]):
         if not isinstance(value, Hashable) or value not in choices:
             supported = ", ".join(map(str, choices))
             raise InputError(
-                f"{self.label}: {name}={value!r} is not implemented for {self.family}; supported: {supported}"
+                f"{self.label}: {name}={_short(value)} is not implemented for {self.family}; supported: {supported}"
             )
         return choices[value]
+
+    def whole(self, name: str, default: int | None = _REQUIRED, *, most: int = _LARGEST) -> int | None:
+        """A whole number from 1 to `most`. A missing field or null stands for `default`, where there is one."""
+        fits: Callable[[Any], bool] = lambda value: type(value) is int and 1 <= value <= most  # noqa: E731
+        return self._checked(name, default, fits, f"a whole number from 1 to {most}")
+
+    def number(self, name: str, default: float | None = _REQUIRED) -> float | None:
+        """A finite number above 0; otherwise as `whole`."""
+        fits: Callable[[Any], bool] = lambda value: type(value) in (int, float) and 0 < value <= _GREATEST  # noqa: E731
+        return self._checked(name, default, fits, "a finite number above 0")
+
+    def flag(self, name: str, default: bool) -> bool:
+        """True or false; otherwise as `whole`. A text such as "false" is neither."""
+        return self._checked(name, default, lambda value: type(value) is bool, "true or false")
+
+    def part(self, name: str) -> HfConfig | None:
+        """An object within the file; None where there is none, null or an empty one."""
+        fits: Callable[[Any], bool] = lambda value: isinstance(value, HfConfig)  # noqa: E731
+        return self._checked(name, None, fits, "an object") or None
+
+    def _checked(self, name: str, default: Any, fits: Callable[[Any], bool], what: str) -> Any:
+        value = self[name] if default is _REQUIRED else self.get(name)
+        if value is None and default is not _REQUIRED:
+            return default
+        if not fits(value):
+            raise InputError(f"{self.label}: {name}={_short(value)} must be {what}; download it again")
+        return value
 
     def require(self, name: str, value: Any, default: Any = ...) -> None:
         """Raises InputError if the field has another value; a missing field or null stands for `default`.
@@ -133,11 +191,16 @@ class HfConfig(Mapping[str, Any]):
         left = {
             name: value
             for name, value in self._fields.items()
-            if name not in self._used and not _HARMLESS.fullmatch(name)
+            if name not in self._used and not _HARMLESS.fullmatch(name) and not _PASSED_OVER.fullmatch(name)
         }
         for outer, nested in self._nested.items():
             left |= {f"{outer}.{name}": value for name, value in nested.unused().items()}
         return left
+
+    def passed_over(self) -> list[str]:
+        """Fields that nothing read, that leave the logits as they are, and that are worth telling of."""
+        found = [name for name in self._fields if name not in self._used and _PASSED_OVER.fullmatch(name)]
+        return [name for name in found if not _switched_off(self._fields[name])]
 
     def check_all_understood(self) -> None:
         """Raises InputError that lists the fields not understood, with their values.
@@ -145,13 +208,23 @@ class HfConfig(Mapping[str, Any]):
         Fields that are null, False or empty pass: new options of transformers are written into every file,
         switched off. Where False is not off (`use_parallel_residual`), the family reads the field.
         """
-
-        def switched_off(value: Any) -> bool:
-            return value is None or value is False or value in ("", [], {})
-
-        unknown = [f"{name}={value!r}" for name, value in self.unused().items() if not switched_off(value)]
+        left = {name: value for name, value in self.unused().items() if not _switched_off(value)}
+        for name, meaning in _MEANINGS.items():
+            if name in left:
+                raise InputError(f"{self.label} has {name}={_short(left[name])}: {meaning}")
+        unknown = [f"{name}={_short(value)}" for name, value in left.items()]
         if unknown:
             raise InputError(
                 f"{self.label} has settings that are not understood for {self.family} and may change what the model "
                 "computes:\n  " + "\n  ".join(unknown) + "\n  Remove the ones that you know to have no effect"
             )
+
+
+def _switched_off(value: Any) -> bool:
+    return value is None or value is False or value in ("", [], {})
+
+
+def _short(value: Any) -> str:
+    """A value for a message, which one field must not fill."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]} …"

@@ -57,8 +57,9 @@ class WeightsFolder:
             file = SafetensorsFile(path) if path.suffix == ".safetensors" else TorchBinFile(path)
             self._where |= {name: (file, name) for name in file.names()}
         if not any(name.startswith(prefix) for name in self._where):
+            heads = ("lm_head.", "embed_out.")
             self._where = {
-                name if name.startswith("lm_head.") else prefix + name: entry for name, entry in self._where.items()
+                name if name.startswith(heads) else prefix + name: entry for name, entry in self._where.items()
             }
 
     def names(self) -> Iterable[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from ipt_jax.errors import InputError
 from ipt_jax.models import rope
 from ipt_jax.models.config import ACTIVATION_NAMES, DecoderConfig
-from ipt_jax.models.hf_config import HfConfig
+from ipt_jax.models.hf_config import MOST_LAYERS, HfConfig
 from ipt_jax.models.weights import Weight, transposed
 
 # What the names of the decoder's own tensors start with; a checkpoint of the bare model lacks it.
@@ -21,46 +21,62 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     """Translates a `config.json`. Raises InputError for a setting that changes the arithmetic and is not built."""
     hf = HfConfig.of(fields, "Llama")
     hf.require("pretraining_tp", 1)
-    shape = shape_from_hf(hf)
+    shape = shape_from_hf(hf, max_positions=2048)
     return DecoderConfig(
         **shape,
-        qkv_bias=bool(hf.get("attention_bias", False)),
-        out_bias=bool(hf.get("attention_bias", False)),
-        mlp_bias=bool(hf.get("mlp_bias", False)),
-        rotaries=(rope.from_hf(hf, head_dim=shape["head_dim"]),),
+        qkv_bias=hf.flag("attention_bias", False),
+        out_bias=hf.flag("attention_bias", False),
+        mlp_bias=hf.flag("mlp_bias", False),
+        rotaries=(rope.from_hf(hf, shape["head_dim"], shape["max_positions"]),),
     )
 
 
-def shape_from_hf(hf: HfConfig) -> dict[str, Any]:
-    """What Llama and the families after it say in the same words, as fields of `DecoderConfig`."""
-    heads = hf["num_attention_heads"]
+def shape_from_hf(
+    hf: HfConfig,
+    *,
+    max_positions: int,
+    kv_heads: int | None = None,
+    head_dim: int | None = None,
+    activation: str = "hidden_act",
+    tied: bool = False,
+) -> dict[str, Any]:
+    """What Llama and the families after it say in the same words, as fields of `DecoderConfig`.
+
+    Args:
+      max_positions, kv_heads, head_dim, tied: what transformers takes where the file does not say; None for as many
+        key-value heads as heads, and for a width that follows from the others.
+      activation: the field that names it.
+    """
+    hidden, heads = hf.whole("hidden_size"), hf.whole("num_attention_heads")
+    missing = kv_heads is not None and "num_key_value_heads" not in hf
     return {
-        "vocab_size": hf["vocab_size"],
-        "embed_dim": hf["hidden_size"],
-        "hidden_dim": hf["hidden_size"],
-        "num_layers": hf["num_hidden_layers"],
+        "vocab_size": hf.whole("vocab_size"),
+        "embed_dim": hidden,
+        "hidden_dim": hidden,
+        "num_layers": hf.whole("num_hidden_layers", most=MOST_LAYERS),
         "num_heads": heads,
-        "num_kv_heads": hf.get("num_key_value_heads") or heads,
-        "head_dim": hf.get("head_dim") or hf["hidden_size"] // heads,
-        "mlp_dim": hf["intermediate_size"],
-        "max_positions": hf["max_position_embeddings"],
+        "num_kv_heads": hf.whole("num_key_value_heads", kv_heads if missing else heads),
+        "head_dim": hf.whole("head_dim", head_dim or hidden // heads),
+        "mlp_dim": hf.whole("intermediate_size"),
+        "max_positions": hf.whole("max_position_embeddings", max_positions),
         "norm": "rms_norm",
-        "norm_epsilon": hf["rms_norm_eps"],
+        "norm_epsilon": hf.number("rms_norm_eps", 1e-6),
         "positions": "rotary",
-        "activation": hf.one_of("hidden_act", ACTIVATION_NAMES, "silu"),
+        "activation": hf.one_of(
+            activation, ACTIVATION_NAMES, "silu" if activation == "hidden_act" else "gelu_pytorch_tanh"
+        ),
         "gated_mlp": True,
-        "tied_head": bool(hf.get("tie_word_embeddings", False)),
+        "tied_head": hf.flag("tie_word_embeddings", tied),
     }
 
 
 def is_sliding(hf: HfConfig, default: Sequence[str]) -> list[bool]:
     """Of each layer, whether its attention sees a window only; `default` stands for a missing `layer_types`."""
-    kinds = hf.get("layer_types") or default
-    unknown = sorted(set(kinds) - {"sliding_attention", "full_attention"})
-    if unknown or len(kinds) != hf["num_hidden_layers"]:
+    kinds, layers = hf.get("layer_types") or default, hf.whole("num_hidden_layers", most=MOST_LAYERS)
+    supported = ("sliding_attention", "full_attention")
+    if not isinstance(kinds, Sequence) or len(kinds) != layers or any(kind not in supported for kind in kinds):
         raise InputError(
-            f"{hf.label}: layer_types has {len(kinds)} entries and the kinds {sorted(set(kinds))}; supported: one of "
-            f"sliding_attention, full_attention for each of the {hf['num_hidden_layers']} layers"
+            f"{hf.label}: layer_types has to be one of {', '.join(supported)} for each of the {layers} layers"
         )
     return [kind == "sliding_attention" for kind in kinds]
 

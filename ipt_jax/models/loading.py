@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -25,7 +26,9 @@ from ipt_jax.models.hf_config import HfConfig
 from ipt_jax.models.hf_folder import WeightsFolder, read_json
 from ipt_jax.models.locate import KNOWN_FILES, PACKAGES, commit_of, locate
 from ipt_jax.models.sharding import sharding, spread_heads
-from ipt_jax.models.weights import fill, places, with_repeated_heads
+from ipt_jax.models.weights import fill, places, with_repeated_heads, with_the_files_head
+
+_log = logging.getLogger(__name__)
 
 # By `model_type` in config.json, and by `general.architecture` in a GGUF file.
 HF_FAMILIES: dict[str, ModuleType] = {
@@ -168,15 +171,20 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
         raise InputError(f"{error}. A new family would have to understand: {', '.join(hf.unused())}") from None
     config = family.config_from_hf(hf)
     hf.check_all_understood()
+    if passed_over := hf.passed_over():
+        _log.info("%s: passed over %s", settings, ", ".join(passed_over))
     tokenizer = tokenizers.from_folder(path)
     check_head_width(attention, config.head_dim)
-    decoder, shapes, repeats = _spread(config, dtype, attention, mesh)
-    params, fingerprint = shapes, ""
+    table, fingerprint = family.hf_weights(config), ""
     if weights:
         files = WeightsFolder(path, family.HF_PREFIX)
-        tables = with_repeated_heads(family.hf_weights(config), config, repeats), family.hf_ignored(config)
-        layouts = _layouts(decoder.config, shapes, mesh)
-        params, fingerprint = fill(decoder, shapes, *tables, files, layouts), files.digest()
+        config, table = with_the_files_head(config, table, files)
+    decoder, shapes, repeats = _spread(config, dtype, attention, mesh)
+    params = shapes
+    if weights:
+        table, ignored = with_repeated_heads(table, config, repeats), family.hf_ignored(config)
+        params = fill(decoder, shapes, table, ignored, files, _layouts(decoder.config, shapes, mesh))
+        fingerprint = files.digest()
     return FrozenLM(
         name=source,
         decoder=decoder,

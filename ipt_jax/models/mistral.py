@@ -16,12 +16,14 @@ __all__ = ["HF_PREFIX", "config_from_hf", "hf_ignored", "hf_weights"]
 def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     """Translates a `config.json`. Raises InputError for a setting that changes the arithmetic and is not built."""
     hf = HfConfig.of(fields, "Mistral")
-    shape = shape_from_hf(hf)
+    shape = shape_from_hf(hf, max_positions=131_072, kv_heads=8)
+    # A missing window is the first release's; the later ones write null, for none.
+    window = hf.whole("sliding_window", None) if "sliding_window" in hf else 4096
     return DecoderConfig(
         **shape,
         qkv_bias=False,
         out_bias=False,
         mlp_bias=False,
-        rotaries=(rope.from_hf(hf, head_dim=shape["head_dim"]),),
-        windows=(hf.get("sliding_window"),) * shape["num_layers"],
+        rotaries=(rope.from_hf(hf, shape["head_dim"], shape["max_positions"]),),
+        windows=(window,) * shape["num_layers"],
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ipt_jax.models.config import ACTIVATION_NAMES, DecoderConfig
-from ipt_jax.models.hf_config import HfConfig
+from ipt_jax.models.hf_config import MOST_LAYERS, HfConfig
 from ipt_jax.models.weights import Weight, transposed
 
 # What the names of the decoder's own tensors start with; a checkpoint of the bare model lacks it.
@@ -22,19 +22,19 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     """Translates a `config.json`. Raises InputError for a setting that changes the arithmetic and is not built."""
     hf = HfConfig.of(fields, "OPT")
     hf.require("layer_norm_elementwise_affine", True)
-    hidden, heads = hf["hidden_size"], hf["num_attention_heads"]
-    norm_first = bool(hf.get("do_layer_norm_before", True))  # False in OPT-350m alone
-    bias = bool(hf.get("enable_bias", True))
+    hidden, heads = hf.whole("hidden_size"), hf.whole("num_attention_heads")
+    norm_first = hf.flag("do_layer_norm_before", True)  # False in OPT-350m alone
+    bias = hf.flag("enable_bias", True)
     return DecoderConfig(
-        vocab_size=hf["vocab_size"],
-        embed_dim=hf.get("word_embed_proj_dim") or hidden,
+        vocab_size=hf.whole("vocab_size"),
+        embed_dim=hf.whole("word_embed_proj_dim", hidden),
         hidden_dim=hidden,
-        num_layers=hf["num_hidden_layers"],
+        num_layers=hf.whole("num_hidden_layers", most=MOST_LAYERS),
         num_heads=heads,
         num_kv_heads=heads,
         head_dim=hidden // heads,
-        mlp_dim=hf["ffn_dim"],
-        max_positions=hf["max_position_embeddings"],
+        mlp_dim=hf.whole("ffn_dim"),
+        max_positions=hf.whole("max_position_embeddings", 2048),
         norm="layer_norm",
         norm_epsilon=1e-5,
         positions="learned",
@@ -43,9 +43,9 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
         qkv_bias=bias,
         out_bias=bias,
         mlp_bias=bias,
-        tied_head=bool(hf.get("tie_word_embeddings", True)),
+        tied_head=hf.flag("tie_word_embeddings", True),
         residual="pre_norm" if norm_first else "post_norm",
-        final_norm=norm_first and not hf.get("_remove_final_layer_norm", False),
+        final_norm=norm_first and not hf.flag("_remove_final_layer_norm", False),
     )
 
 

@@ -17,14 +17,14 @@ __all__ = ["HF_PREFIX", "config_from_hf", "hf_ignored", "hf_weights"]
 def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     """Translates a `config.json`. Raises InputError for a setting that changes the arithmetic and is not built."""
     hf = HfConfig.of(fields, "Qwen3")
-    shape = shape_from_hf(hf) | {"head_dim": hf.get("head_dim", 128)}
-    bias = bool(hf.get("attention_bias", False))
+    shape = shape_from_hf(hf, max_positions=32_768, kv_heads=32, head_dim=128)
+    bias = hf.flag("attention_bias", False)
     return DecoderConfig(
         **shape,
         qkv_bias=bias,
         out_bias=bias,
         mlp_bias=False,
         query_key_norm=True,
-        rotaries=(rope.from_hf(hf, head_dim=shape["head_dim"]),),
+        rotaries=(rope.from_hf(hf, shape["head_dim"], shape["max_positions"]),),
         windows=windows(hf),
     )

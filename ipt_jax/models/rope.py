@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -106,17 +107,18 @@ def rotate(x: jax.Array, angles: tuple[jax.Array, jax.Array]) -> jax.Array:
     return turned if x.shape[-1] == 2 * half else jnp.concatenate([turned, x[..., 2 * half :]], axis=-1)
 
 
-def from_hf(hf: HfConfig, *, head_dim: int, theta: float = 10_000.0, partial: float = 1.0) -> Rotary:
+def from_hf(
+    hf: HfConfig, head_dim: int, max_positions: int, *, theta: float = 10_000.0, partial: float = 1.0
+) -> Rotary:
     """Reads `rope_parameters` (transformers 5) or `rope_scaling` and `rope_theta` (before) of a config.
 
     Args:
+      max_positions: of the checkpoint.
       theta, partial: what the family takes where the config does not say; `partial` is the turned share of a head.
     """
-    parameters = hf.get("rope_parameters") or hf.get("rope_scaling") or {}
-    theta = hf.get("rope_theta") or theta
-    return translate(
-        parameters, head_dim=head_dim, max_positions=hf["max_position_embeddings"], theta=theta, partial=partial
-    )
+    parameters = hf.part("rope_parameters") or hf.part("rope_scaling") or {}
+    theta = hf.number("rope_theta", theta)
+    return translate(parameters, head_dim=head_dim, max_positions=max_positions, theta=theta, partial=partial)
 
 
 def translate(
@@ -129,7 +131,7 @@ def translate(
     """
     given = {name: value for name, value in parameters.items() if value is not None}
     kind = given.get("rope_type", given.get("type", "default"))
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise InputError(f"rope_type={kind!r} is not implemented; supported: {', '.join(_KINDS)}")
     required, optional = _KINDS[kind]
     strange = [f"{name}={value!r}" for name, value in given.items() if name not in (*required, *optional, *_COMMON)]
@@ -138,14 +140,33 @@ def translate(
     lacking = [name for name in required if name not in given]
     if lacking:
         raise InputError(f"rope parameters of rope_type={kind!r} lack {', '.join(lacking)}")
+    wrong = [f"{name}={value!r}" for name, value in given.items() if not _fits(name, value)]
+    dim = int(head_dim * given.get("partial_rotary_factor", partial)) if not wrong else 0
+    if not wrong and kind == "llama3" and given["low_freq_factor"] >= given["high_freq_factor"]:
+        wrong = [f"{name}={given[name]!r}" for name in ("low_freq_factor", "high_freq_factor")]
+    if not wrong and (dim % 2 or not 0 < dim <= head_dim):
+        wrong = [f"{dim} turned numbers of heads of {head_dim}"]
+    if wrong:
+        raise InputError(f"rope parameters of rope_type={kind!r} have {', '.join(wrong)}, which cannot be")
     kept = () if kind == "dynamic" else (*required, *optional)
     return Rotary(
-        dim=int(head_dim * given.get("partial_rotary_factor", partial)),
+        dim=dim,
         theta=float(given.get("rope_theta", theta)),
         kind="default" if kind == "dynamic" else kind,
         scaling=tuple(sorted((name, given[name]) for name in kept if name in given)),
         max_positions=max_positions,
     )
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a setting can have this value."""
+    if name in ("rope_type", "type"):
+        return isinstance(value, str)
+    if name == "truncate":
+        return isinstance(value, bool)
+    if type(value) not in (int, float) or not 0 <= value <= sys.float_info.max:
+        return False
+    return value > 0 or name in ("mscale", "mscale_all_dim")
 
 
 def _factor(scaling: Mapping[str, float], max_positions: int) -> float:

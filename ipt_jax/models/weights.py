@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import hashlib
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,6 +19,11 @@ from flax import nnx
 from ipt_jax.errors import InputError
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
+
+_log = logging.getLogger(__name__)
+
+# What transformers 5 calls the head in every family, whatever it was called when the model was released.
+_HEAD = "lm_head.weight"
 
 Transform = Callable[[np.ndarray, DecoderConfig], np.ndarray]
 
@@ -61,6 +68,38 @@ def with_repeated_heads(table: Sequence[Weight], config: DecoderConfig, times: i
         return dataclasses.replace(row, transform=transform)
 
     return list(table) if times == 1 else [changed(row) for row in table]
+
+
+def with_the_files_head(
+    config: DecoderConfig, table: Sequence[Weight], source: TensorSource
+) -> tuple[DecoderConfig, list[Weight]]:
+    """The config and the table with the output projection that the file has, whatever its config says of it.
+
+    As in transformers 5, a config that ties the head to the embedding is only believed where the file has the head
+    not at all or bit by bit as the embedding. Where it has the head alone, that is the embedding, too.
+    """
+    rows, names = {row.place: row for row in table}, set(source.names())
+    head, embedding = rows["head"].source, rows["embedding"].source
+    if head not in names and _HEAD in names:
+        head = _HEAD
+    if config.tied_head and head in names:
+        if embedding not in names:
+            embedding = head
+        elif _content(source, head) != _content(source, embedding):
+            _log.info("%s: the config ties the head, but the file has one of its own, which is taken", source.label)
+            config = dataclasses.replace(config, tied_head=False)
+    sources = {"head": head, "embedding": embedding}
+    return config, [dataclasses.replace(row, source=sources.get(row.place, row.source)) for row in table]
+
+
+def _content(source: TensorSource, name: str) -> Any:
+    """What tells tensors apart without two of them in memory. One of an unsupported type is equal to no other."""
+    try:
+        source.shape(name)
+    except InputError:
+        return name
+    array = source.read(name)
+    return array.dtype, array.shape, hashlib.sha256(np.ascontiguousarray(array).view(np.uint8)).digest()
 
 
 class TensorSource(Protocol):
@@ -118,7 +157,8 @@ def fill(
 
     Raises:
       InputError: naming together, before anything is read, all tensors that are missing, left over, or of a wrong
-        shape or type, and all places that no row of the table fills or that more than one does.
+        shape or type, and all places that no row of the table fills or that more than one does; or naming the first
+        tensor that has entries which are not finite in the wanted type.
     """
     abstract, config = places(shapes), decoder.config
     uses = _uses(table, abstract, config.num_layers)
@@ -199,9 +239,16 @@ def _place(
     """Puts one tensor where it belongs, adding to `filled` the places that it is the first to reach."""
     array = source.read(name)
     # Cast before it is made contiguous: a third of the time for a transposed kernel.
-    parts = [
-        np.ascontiguousarray(use.transform(array, config).astype(abstract[use.place].dtype, copy=False)) for use in uses
-    ]
+    with np.errstate(over="ignore"):  # what is too large for the wanted type is found below
+        parts = [
+            np.ascontiguousarray(use.transform(array, config).astype(abstract[use.place].dtype, copy=False))
+            for use in uses
+        ]
+    if not all(map(is_finite, parts)):
+        raise InputError(
+            f"{source.label}: the model is at fault: tensor {name} has entries that are not finite in "
+            f"{parts[0].dtype}, so no answer would be one; download it again, or use another model"
+        )
     del array  # its memory, before its parts are copied to the devices
     for use, part in zip(uses, parts, strict=True):
         sharding = None if shardings is None else shardings[use.place]
@@ -213,6 +260,18 @@ def _place(
         filled[use.place] = _write_layer(filled[use.place], _put(part[None], sharding), use.layer, sharding)
     # The devices must keep pace, or the layers that wait to be written pile up.
     jax.block_until_ready([filled[use.place] for use in uses])
+
+
+def is_finite(array: np.ndarray) -> bool:
+    """Whether a contiguous array of float32 or bfloat16 has no infinity and no NaN.
+
+    These have the largest bits of either sign: two maxima of whole numbers, at a tenth of what `np.isfinite` takes
+    for bfloat16, and without an array of truth values.
+    """
+    width = 8 * array.itemsize
+    first = 0x7F80 << (width - 16)  # infinity; both types have the same exponent
+    signed, unsigned = (array.view(f"{kind}{array.itemsize}") for kind in "iu")
+    return array.size == 0 or bool(signed.max() < first and unsigned.max() < first + (1 << (width - 1)))
 
 
 def _put(array: np.ndarray, sharding: jax.sharding.Sharding | None) -> jax.Array:
