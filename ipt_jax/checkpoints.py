@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
-import safetensors
-import safetensors.numpy
 
 from ipt_jax import mesh, processes
 from ipt_jax.errors import InputError
+from ipt_jax.models.hf_folder import read_json
+from ipt_jax.models.safetensors_file import SafetensorsFile
+
+if TYPE_CHECKING:
+    from ipt_jax.models.loading import FrozenLM
 
 PROMPT_KEY = "prompt_embeddings"
+# Adapters of PEFT that are saved as prompt rows (p-tuning as what its encoder gives), and what their configs promise.
+PEFT_KINDS = ("PROMPT_TUNING", "P_TUNING")
+PEFT_SIZES = ("num_virtual_tokens", "token_dim")
 _DIGEST = "sha256"
 _log = logging.getLogger(__name__)
 
@@ -132,81 +141,199 @@ def _digest(flat: dict[str, Any]) -> np.ndarray:
     return np.frombuffer(digest.digest(), np.uint8)
 
 
-def save_prompt(path: Path, prompt: np.ndarray, metadata: dict[str, str]) -> None:
-    """Writes f32[P, E] as safetensors under `prompt_embeddings`, atomically."""
+class Prompt(np.ndarray):
+    """f32[P, E] that knows the language model it was trained on. `np.asarray` makes a plain array of it.
+
+    Attributes:
+      model, fingerprint: see `FrozenLM`; empty where nothing says it.
+    """
+
+    model: str = ""
+    fingerprint: str = ""
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.model, self.fingerprint = getattr(other, "model", ""), getattr(other, "fingerprint", "")
+
+
+def save_prompt(path: Path, prompt: np.ndarray, metadata: Mapping[str, str]) -> None:
+    """Writes f32[P, E] as safetensors under `prompt_embeddings`, atomically; equal prompts give equal bytes.
+
+    Args:
+      metadata: texts by name to write beside it. `model` and `model_fingerprint` say which language model it is for.
+
+    Raises:
+      InputError: not a matrix of finite numbers, or the file cannot be written.
+    """
+    path = Path(path)
+    rows = _checked(np.asarray(prompt), path, {})
+    # Not by the safetensors package, which writes metadata in another order each time.
+    shape = {"dtype": "F32", "shape": rows.shape, "data_offsets": [0, rows.nbytes]}
+    noted = {name: str(metadata[name]) for name in sorted(metadata)} | {_DIGEST: _digest_of_rows(rows)}
+    header = json.dumps({"__metadata__": noted, PROMPT_KEY: shape}).encode()
+    header += b" " * (-len(header) % 8)
     temporary = path.with_suffix(".partial")
-    safetensors.numpy.save_file({PROMPT_KEY: np.ascontiguousarray(prompt, np.float32)}, temporary, metadata)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(len(header).to_bytes(8, "little") + header + rows.astype("<f4").tobytes())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"the prompt {path} cannot be written: {error}") from error
 
 
 def prompt_metadata(path: Path) -> dict[str, str]:
-    """What `save_prompt` wrote beside the rows."""
-    with safetensors.safe_open(path, framework="numpy") as file:
-        return file.metadata() or {}
+    """What `save_prompt` wrote beside the rows. Raises InputError for a file that is damaged."""
+    return {name: text for name, text in SafetensorsFile(path).metadata.items() if name != _DIGEST}
 
 
-def load_prompt(source: str | Path) -> np.ndarray:
+def load_prompt(source: str | Path) -> Prompt:
     """Reads a soft prompt from whatever holds one.
 
     Args:
       source: a run folder of ours, a `.safetensors` file, a `.npy` file, a Hugging Face PEFT folder
-        (`adapter_model.safetensors` of prompt tuning), or an Orbax folder (`runs/<id>/checkpoints`).
+        (`adapter_model.safetensors` of prompt tuning or p-tuning), or an Orbax folder (`runs/<id>/checkpoints`).
 
     Returns:
-      f32[P, E].
+      f32[P, E], which knows its language model where the file says it; see `check_prompt`.
 
     Raises:
-      InputError: nothing there, or not one matrix of prompt rows. Pickled files are never read.
+      InputError: nothing there, damaged, not one matrix of prompt rows, or an adapter of another kind. Pickled files
+        are never read.
     """
     path = Path(source)
     if path.is_dir():
-        for name in ("prompt.safetensors", "adapter_model.safetensors"):
-            if (path / name).is_file():
-                return load_prompt(path / name)
-        steps = sorted(int(p.name) for p in path.iterdir() if p.name.isdigit())
-        if steps:
-            return _from_orbax(path, steps[-1])
-        raise InputError(
-            f"{path} holds no prompt: expected prompt.safetensors (a finished run), adapter_model.safetensors (PEFT) "
-            "or Orbax checkpoints"
-        )
+        return _from_folder(path)
     if not path.is_file():
         raise InputError(f"prompt {path} does not exist; give a run folder, a PEFT folder, a .safetensors or .npy file")
+    if path.suffix == ".safetensors":
+        return _from_safetensors(path)
+    if path.suffix != ".npy":
+        raise InputError(f"{path}: a prompt is read from .safetensors or .npy, not {path.suffix or 'no suffix'!r}")
     try:
-        if path.suffix == ".safetensors":
-            tensors = safetensors.numpy.load_file(path)
-            found = [v for name, v in tensors.items() if name.endswith(PROMPT_KEY)] or list(tensors.values())
-            if len(found) != 1:
-                raise InputError(f"{path} holds {sorted(tensors)}; expected one tensor named {PROMPT_KEY}")
-            prompt = found[0]
-        elif path.suffix == ".npy":
-            prompt = np.load(path, allow_pickle=False)
-        else:
-            raise InputError(f"{path}: a prompt is read from .safetensors or .npy, not {path.suffix or 'no suffix'!r}")
-    except (safetensors.SafetensorError, ValueError, OSError) as error:
-        if isinstance(error, InputError):
-            raise
+        # Mapped: a header that promises more than the file has costs nothing.
+        rows = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # NumPy raises what its tokenizer, its parser and the system do
         raise InputError(f"{path} cannot be read as a prompt: {error}") from error
-    return _checked(prompt, path)
+    return _checked(rows, path, {})
 
 
-def _from_orbax(folder: Path, step: int) -> np.ndarray:
-    manager = _manager(folder.resolve(), read_only=True)
-    flat = manager.restore(step, args=ocp.args.StandardRestore())
-    manager.close()
+def check_prompt(prompt: np.ndarray | None, lm: FrozenLM) -> np.ndarray:
+    """f32[P, E], a plain array, for this model; no prompt is P = 0.
+
+    A prompt of `load_prompt` that was trained on another model is refused, whatever its width: its numbers are points
+    in that model's space. The same weights in another type are the same model. What has no model, a plain array or a
+    `.npy` file, is taken at its width.
+
+    Raises:
+      InputError: another width, another model, or not a matrix of finite numbers.
+    """
+    width = lm.decoder.config.embed_dim
+    if prompt is None:
+        return np.zeros((0, width), np.float32)
+    if isinstance(prompt, Prompt) and prompt.fingerprint and lm.fingerprint not in ("", prompt.fingerprint):
+        raise InputError(
+            f"the prompt was trained on {prompt.model or 'another model'} (weights {prompt.fingerprint[:12]}), not on "
+            f"{lm.name} (weights {lm.fingerprint[:12]}); use that model, or, to try it all the same, the prompt as a "
+            "plain array: python -m ipt_jax.export --format=npy"
+        )
+    try:
+        rows = np.asarray(prompt, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the prompt is no array of numbers: {error}") from error
+    if rows.ndim != 2 or rows.shape[1] != width:
+        raise InputError(f"the prompt has shape {list(rows.shape)}; {lm.name} needs [rows, {width}]")
+    if not np.isfinite(rows).all():
+        raise InputError("the prompt has entries that are not finite")
+    return rows
+
+
+def _from_folder(path: Path) -> Prompt:
+    if (path / "prompt.safetensors").is_file():
+        return _from_safetensors(path / "prompt.safetensors")
+    adapter = path / "adapter_model.safetensors"
+    if adapter.is_file() or (path / "adapter_config.json").is_file():
+        _check_adapter(path / "adapter_config.json")
+        if not adapter.is_file():
+            raise InputError(f"{path} has no {adapter.name}; save the adapter with safe_serialization=True")
+        return _from_safetensors(adapter)
+    steps = sorted((int(p.name) for p in path.iterdir() if p.name.isascii() and p.name.isdigit()), reverse=True)
+    if steps:
+        return _from_orbax(path, steps)
+    raise InputError(
+        f"{path} holds no prompt: expected prompt.safetensors (a finished run), adapter_model.safetensors (PEFT) "
+        "or Orbax checkpoints"
+    )
+
+
+def _check_adapter(config: Path) -> None:
+    """Refuses an adapter that is not rows before the tokens of a decoder, by what its `adapter_config.json` says."""
+    settings = read_json(config)
+    kind = settings.get("peft_type", PEFT_KINDS[0] if not settings else None)
+    if kind not in PEFT_KINDS:
+        raise InputError(f"{config}: peft_type={kind!r} is no soft prompt; supported: {', '.join(PEFT_KINDS)}")
+    if settings.get("num_transformer_submodules") not in (None, 1):
+        raise InputError(f"{config}: the prompt is one of an encoder and a decoder; supported: of a decoder alone")
+
+
+def _from_safetensors(path: Path) -> Prompt:
+    try:
+        file = SafetensorsFile(path)
+        names = list(file.names())
+        found = [name for name in names if name.endswith(PROMPT_KEY)] or names
+        if len(found) != 1:
+            raise InputError(f"it holds {', '.join(names)[:200] or 'nothing'}; expected one tensor named {PROMPT_KEY}")
+        stored = file.read(found[0])
+    except InputError as error:
+        raise InputError(f"{path} cannot be read as a prompt: {error}") from error
+    rows = _checked(stored, path, file.metadata)
+    if file.metadata.get(_DIGEST, _digest_of_rows(rows)) != _digest_of_rows(rows):
+        raise InputError(f"{path} is damaged: its numbers are not those that were written; make it again")
+    if path.name == "adapter_model.safetensors":
+        config = path.with_name("adapter_config.json")
+        _check_adapter(config)
+        promised = [read_json(config).get(name, size) for name, size in zip(PEFT_SIZES, rows.shape, strict=True)]
+        if promised != list(rows.shape):
+            raise InputError(f"{path} is {list(rows.shape)}, where {config.name} promises {promised}")
+    return rows
+
+
+def _from_orbax(folder: Path, steps: Sequence[int]) -> Prompt:
+    """The best prompt of the newest checkpoint that can be read. Of a run of ours, its prompt's file says the model."""
+    flat = None
+    for step in steps:
+        try:
+            manager = _manager(folder.resolve(), read_only=True)
+            flat = manager.restore(step, args=ocp.args.StandardRestore())
+            manager.close()
+            if _DIGEST in flat and (np.asarray(flat.pop(_DIGEST)) != _digest(flat)).any():
+                raise ValueError("its content is not what was written")
+            break
+        except Exception as error:  # orbax raises many kinds for a damaged folder; all mean "not this one"
+            _log.warning("checkpoint %s of %s cannot be read (%s)", step, folder, error)
+            flat = None
+    if flat is None:
+        raise InputError(f"{folder}: none of its checkpoints ({', '.join(map(str, steps[:5]))}) can be read")
     if "best_prompt" not in flat:
         raise InputError(f"{folder}: checkpoint {step} holds {sorted(flat)}, but no best_prompt")
     best = np.asarray(flat["best_prompt"])
-    if len(best) != 1:
+    if best.ndim != 3 or len(best) != 1:
         raise InputError(
-            f"{folder} holds a population of {len(best)} prompts; give the checkpoints of one run's folder"
+            f"{folder} holds a population of {len(best) if best.ndim else 0} prompts; give the checkpoints of one "
+            "run's folder"
         )
-    return _checked(best[0], folder)
+    beside = folder.parent / "prompt.safetensors"
+    return _checked(best[0], folder, prompt_metadata(beside) if beside.is_file() else {})
 
 
-def _checked(prompt: np.ndarray, path: Path) -> np.ndarray:
-    if prompt.ndim != 2 or not np.issubdtype(prompt.dtype, np.floating):
-        raise InputError(f"{path}: a prompt is a float matrix [rows, width], not {prompt.dtype}{list(prompt.shape)}")
+def _checked(rows: np.ndarray, path: Path, metadata: Mapping[str, str]) -> Prompt:
+    if rows.ndim != 2 or not rows.size or not jnp.issubdtype(rows.dtype, np.floating):
+        raise InputError(f"{path}: a prompt is a float matrix [rows, width], not {rows.dtype}{list(rows.shape)}")
+    with np.errstate(over="ignore"):  # what is beyond float32 is infinite there
+        prompt = np.array(rows, np.float32, order="C")
     if not np.isfinite(prompt).all():
-        raise InputError(f"{path}: the prompt has entries that are not finite")
-    return prompt.astype(np.float32)
+        raise InputError(f"{path}: the prompt has entries that are not finite in float32")
+    prompt = prompt.view(Prompt)
+    prompt.model, prompt.fingerprint = metadata.get("model", ""), metadata.get("model_fingerprint", "")
+    return prompt
+
+
+def _digest_of_rows(rows: np.ndarray) -> str:
+    return hashlib.sha256(rows.astype("<f4").tobytes()).hexdigest()

@@ -70,6 +70,7 @@ def predict(
             devices=devices,
             names=[f"{task.name} {id}" for id in ids],
             ids=ids,
+            model=lm.name,
         ):
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, generated in batch if is_first else ():

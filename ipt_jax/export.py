@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 from ipt_jax import cli
+
+if TYPE_CHECKING:
+    from ipt_jax.checkpoints import Prompt
 
 _FLAGS = flags.FlagValues()
 _PROMPT = flags.DEFINE_string("prompt", None, "Run folder, .safetensors, .npy or PEFT folder.", flag_values=_FLAGS)
@@ -33,11 +37,17 @@ def main(argv: list[str]) -> None:
         with output.open("wb") as file:  # np.save would append a suffix to a path
             np.save(file, prompt, allow_pickle=False)
     elif _FORMAT.value == "safetensors":
-        save_prompt(output, prompt, {"source": _PROMPT.value})
+        save_prompt(output, prompt, {"source": _PROMPT.value, **_model_of(prompt)})
     else:
-        save_prompt(output / "adapter_model.safetensors", prompt, {"format": "pt"})
+        save_prompt(output / "adapter_model.safetensors", prompt, {"format": "pt", **_model_of(prompt)})
         write_text(output / "adapter_config.json", json.dumps(peft_config(prompt.shape, _BASE_MODEL.value), indent=2))
     print(f"{output}: {prompt.shape[0]} rows of width {prompt.shape[1]} as {_FORMAT.value}")
+
+
+def _model_of(prompt: Prompt) -> dict[str, str]:
+    """What says in a file which language model the prompt is for; nothing where it is not known."""
+    known = {"model": prompt.model, "model_fingerprint": prompt.fingerprint}
+    return known if prompt.fingerprint else {}
 
 
 def peft_config(shape: tuple[int, int], base_model: str) -> dict[str, object]:

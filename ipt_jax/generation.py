@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -52,6 +53,15 @@ def check_lengths(
         raise InputError(f"{names[empty[0]]}: an empty input without a soft prompt gives the model nothing to go on")
 
 
+def check_finite(log_probability: float, model: str, name: str) -> None:
+    """Refuses what a model made of numbers that are none, in which the first token is the most probable for ever."""
+    if not math.isfinite(log_probability):
+        raise InputError(
+            f"{name}: the probabilities that {model} gives are not finite: it is the model, its type or the soft "
+            "prompt that is at fault, no setting of the search; try --dtype=float32 or other weights"
+        )
+
+
 def generate(
     decoder: FrozenDecoder,
     params: Any,
@@ -64,6 +74,7 @@ def generate(
     names: Sequence[str] | None = None,
     ids: Sequence[str] | None = None,
     devices: Mesh | None = None,
+    model: str = "the language model",
 ) -> Iterator[list[tuple[int, Generation]]]:
     """Continues rows of token ids; rows of many prompts are decoded together.
 
@@ -77,13 +88,14 @@ def generate(
       names: what to call the rows in an error.
       ids: what a row's draws depend on besides the seed; its place in `work` by default.
       devices: spreads the rows over its `data` axis.
+      model: what to call the language model in an error.
 
     Yields:
       Lists of pairs (index into `work`, what was generated) as rows finish, longest inputs first;
       `num_return_sequences` pairs of each row, best first where there are beams.
 
     Raises:
-      InputError: a row does not fit the model's positions.
+      InputError: a row does not fit the model's positions, or the model's probabilities are not finite.
     """
     if not work:
         return
@@ -129,7 +141,10 @@ def generate(
                 # What is generated goes on after the input: a space at its start is its own.
                 texts = decoding.finish(decoded, tokenizer.continuation, search.stop)
                 done.update(finished)
-                yield [(waiting[finished[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
+                answers = [(waiting[finished[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
+                for index, answer in answers:
+                    check_finite(answer.log_probability, model, names[index])
+                yield answers
             return
         except jax.errors.JaxRuntimeError as error:
             # Other processes may have had memory enough: they cannot be told while they wait for this one.

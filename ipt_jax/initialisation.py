@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from ipt_jax import mesh, processes, seeds
-from ipt_jax.checkpoints import load_prompt
+from ipt_jax.checkpoints import check_prompt, load_prompt
 from ipt_jax.errors import InputError
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
@@ -122,7 +122,13 @@ def _embed(decoder: FrozenDecoder, params: Any, ids: np.ndarray) -> jax.Array:
 
 def loaded_rows(lm: FrozenLM, source: str | Path, rows: int) -> np.ndarray:
     """f32[P, E] from a file or folder. Raises InputError where it is not a prompt of so many rows for this model."""
-    loaded, width = processes.arrays_from_first(lambda: load_prompt(source)), lm.decoder.config.embed_dim
+    width = lm.decoder.config.embed_dim
+
+    def read() -> np.ndarray:
+        prompt = load_prompt(source)
+        return check_prompt(prompt, lm) if prompt.shape[1] == width else np.asarray(prompt)
+
+    loaded = processes.arrays_from_first(read)
     if loaded.shape != (rows, width):
         raise InputError(
             f"config.prompt.source={str(source)!r} is {list(loaded.shape)}, the run wants [{rows}, {width}] "

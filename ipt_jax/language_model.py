@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -13,14 +13,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipt_jax import generation, scoring
+from ipt_jax.checkpoints import check_prompt
 from ipt_jax.decoding import Generation
 from ipt_jax.errors import InputError
 from ipt_jax.models import loading
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.programs import program
 from ipt_jax.scoring import Scored
 from ipt_jax.search import Search
 from ipt_jax.soft_prompt import prepend
+from ipt_jax.work_list import round_up
 
 
 class LanguageModel:
@@ -53,7 +56,8 @@ class LanguageModel:
         Raises:
           InputError: shapes that do not agree, ids outside the vocabulary, or rows longer than the model's positions.
         """
-        tokens, lengths, prompt = np.asarray(tokens), np.asarray(lengths), check_prompt(prompt, self._lm)
+        prompt = check_prompt(prompt, self._lm)
+        tokens, lengths = _whole_numbers(tokens, "tokens"), _whole_numbers(lengths, "lengths")
         if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
             raise InputError(f"tokens {tokens.shape} and lengths {lengths.shape} must be [B, T] and [B]")
         if lengths.size and not (lengths.min() >= 0 and lengths.max() <= tokens.shape[1]):
@@ -64,11 +68,18 @@ class LanguageModel:
                 f"{len(prompt)} prompt rows + {tokens.shape[1]} tokens pass the model's {self.config.max_positions} "
                 "positions"
             )
-        return _logits(self._lm.decoder, self._lm.params, jnp.asarray(prompt), tokens, lengths)
+        batch, width = tokens.shape
+        if not tokens.size:
+            return jnp.zeros((batch, width, self.config.vocab_size), jnp.float32)
+        # One program for many widths. Past the positions no token is real.
+        padding = min(round_up(width), self.config.max_positions - len(prompt)) - width
+        tokens = np.pad(tokens, [(0, 0), (0, padding)]).astype(np.int32)
+        arguments = self._lm.decoder, self._lm.params, jnp.asarray(prompt), tokens, lengths.astype(np.int32)
+        return program(_logits, *arguments)(*arguments[1:])[:, :width]
 
     def generate(
         self,
-        token_lists: Sequence[Sequence[int]],
+        rows: Sequence[str | Sequence[int]],
         prompt: np.ndarray | None = None,
         *,
         batch_size: int = 0,
@@ -78,33 +89,36 @@ class LanguageModel:
         """Continues each row, in the order given.
 
         Args:
-          token_lists: rows of token ids, of any lengths; nothing is put before them, so make them of texts with
-            `tokenizer.encode_input`.
+          rows: texts, or lists of token ids, of any lengths. A text becomes what `tokenizer.encode_input` makes of
+            it; nothing is put before token ids.
           prompt: f32[P, E] before every row, or None.
           batch_size: at most so many rows at once; 0: as many as the device's memory holds and make it faster.
           stop: texts that end a row, besides the end tokens. The text is cut before the first.
           search: `max_new_tokens`, `num_beams`, `do_sample` and all other fields of `ipt_jax.search.Search`, which
-            says what they mean. A row's draws depend on `seed` and on its place in `token_lists`.
+            says what they mean. A row's draws depend on `seed` and on its place in `rows`.
 
         Returns:
           What was generated for each row; with `num_return_sequences` above 1, a list for each row, best first
           where there are beams.
 
         Raises:
-          InputError: a row does not fit the model's positions, or an argument is unknown or out of range.
+          InputError: a row is neither a text nor token ids of the model or does not fit its positions, an argument is
+            unknown or out of range, or the model's probabilities are not finite.
         """
-        for tokens in token_lists:
-            self._check_ids(np.asarray(tokens))
-        search = self._search(stop=tuple(stop), **search)
-        results: list[list[Generation]] = [[] for _ in token_lists]
+        work = self._rows(rows, self.tokenizer.encode_input)
+        search = self._search(stop=stop, **search)
+        if type(batch_size) is not int or batch_size < 0:
+            raise InputError(f"batch_size={batch_size!r} must be a whole number of at least 0")
+        results: list[list[Generation]] = [[] for _ in work]
         for batch in generation.generate(
             self._lm.decoder,
             self._lm.params,
             self.tokenizer,
             jnp.asarray(check_prompt(prompt, self._lm))[None],
-            [(0, tokens) for tokens in token_lists],
+            [(0, tokens) for tokens in work],
             search,
             batch_size=batch_size,
+            model=self.name,
         ):
             for index, generated in batch:
                 results[index].append(generated)
@@ -112,8 +126,8 @@ class LanguageModel:
 
     def score(
         self,
-        token_lists: Sequence[Sequence[int]],
-        continuations: Sequence[Sequence[int]],
+        rows: Sequence[str | Sequence[int]],
+        continuations: Sequence[str | Sequence[int]],
         prompt: np.ndarray | None = None,
         *,
         batch_size: int = 32,
@@ -121,27 +135,34 @@ class LanguageModel:
         """The log-probability of each row's continuation, as a sum and token by token, in the order given.
 
         Args:
-          token_lists: rows as in `generate`.
-          continuations: the token ids that go on after each; make them with `tokenizer.continuation.encode`.
+          rows: as in `generate`.
+          continuations: what goes on after each: token ids, or a text, which becomes what
+            `tokenizer.continuation.encode` makes of it.
           prompt: f32[P, E] before every row, or None.
+          batch_size: rows run together.
 
         Raises:
-          InputError: lists of different lengths, or a row with its continuation does not fit the model's positions.
+          InputError: lists of different lengths, a row with its continuation does not fit the model's positions, or
+            the model's probabilities are not finite.
         """
-        if len(token_lists) != len(continuations):
-            raise InputError(f"{len(token_lists)} rows and {len(continuations)} continuations; each row needs one")
+        before = self._rows(rows, self.tokenizer.encode_input)
+        after = self._rows(continuations, self.tokenizer.continuation.encode)
+        if len(before) != len(after):
+            raise InputError(f"{len(before)} rows and {len(after)} continuations; each row needs one")
+        if type(batch_size) is not int or batch_size < 1:
+            raise InputError(f"batch_size={batch_size!r} must be a whole number of at least 1")
         prompt = check_prompt(prompt, self._lm)
-        rows = [([*tokens], [*more]) for tokens, more in zip(token_lists, continuations, strict=True)]
-        for tokens, more in rows:
-            self._check_ids(np.asarray([*tokens, *more]))
+        pairs = list(zip(before, after, strict=True))
+        for tokens, more in pairs:
             if not 0 < len(prompt) + len(tokens) <= self.config.max_positions - len(more):
                 raise InputError(
                     f"{len(prompt)} prompt rows + {len(tokens)} tokens + {len(more)} of the continuation must be at "
                     f"least one before it, and fit the model's {self.config.max_positions} positions"
                 )
-        results: list[Any] = [None] * len(rows)
+        results: list[Any] = [None] * len(pairs)
         arrays = (self._lm.decoder, self._lm.params, jnp.asarray(prompt))
-        for index, scored in scoring.score(*arrays, rows, batch_size=batch_size):
+        for index, scored in scoring.score(*arrays, pairs, batch_size=batch_size):
+            generation.check_finite(scored.log_probability, self.name, f"row {index}")
             results[index] = scored
         return results
 
@@ -158,6 +179,22 @@ class LanguageModel:
             self._check_ids(np.asarray([id]))
         return search
 
+    def _rows(self, rows: Any, encode: Callable[[str], list[int]]) -> list[list[int]]:
+        """Token ids of texts and of lists of token ids."""
+        if isinstance(rows, str) or not isinstance(rows, Iterable) or isinstance(rows, Mapping):
+            raise InputError(f"rows are a list of texts or of lists of token ids, not {str(rows)[:200]!r}")
+        found = []
+        for i, row in enumerate(rows):
+            if isinstance(row, str):
+                found.append(encode(row))
+                continue
+            ids = _whole_numbers(row, f"row {i}")
+            if ids.ndim != 1:
+                raise InputError(f"row {i} has shape {list(ids.shape)}; it must be a text or a list of token ids")
+            self._check_ids(ids)
+            found.append(ids.tolist())
+        return found
+
     def _check_ids(self, tokens: np.ndarray) -> None:
         # An id outside the table would be clamped by the gather, silently.
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < self.config.vocab_size):
@@ -165,6 +202,17 @@ class LanguageModel:
                 f"token ids reach from {tokens.min()} to {tokens.max()}; {self.name} has 0 to "
                 f"{self.config.vocab_size - 1}"
             )
+
+
+def _whole_numbers(given: Any, name: str) -> np.ndarray:
+    """`given` as an array of whole numbers, which an empty list is, too."""
+    try:
+        array = np.asarray(given)
+    except (TypeError, ValueError) as error:  # rows of different lengths, say
+        raise InputError(f"{name}: {error}") from error
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise InputError(f"{name} must be whole numbers, not {str(given)[:200]!r}")
+    return array if array.size else array.astype(np.int32)
 
 
 @functools.partial(jax.jit, static_argnames="decoder")
@@ -190,12 +238,3 @@ def load_lm(source: str, *, dtype: str = "auto", revision: str = "", attention: 
     return LanguageModel(
         loading.load(source, dtype=loading.resolve_dtype(dtype), revision=revision, attention=attention)
     )
-
-
-def check_prompt(prompt: np.ndarray | None, lm: FrozenLM) -> np.ndarray:
-    """f32[P, E] for this model; no prompt is P = 0. Raises InputError for another width."""
-    width = lm.decoder.config.embed_dim
-    rows = np.zeros((0, width), np.float32) if prompt is None else np.asarray(prompt, np.float32)
-    if rows.ndim != 2 or rows.shape[1] != width:
-        raise InputError(f"the prompt has shape {list(rows.shape)}; {lm.name} needs [rows, {width}]")
-    return rows

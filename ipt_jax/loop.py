@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ipt_jax import mesh, monitors, preemption, processes
 from ipt_jax.batching import Batch
 from ipt_jax.checkpoints import Checkpoints
+from ipt_jax.errors import InputError
 from ipt_jax.prefetch import Prefetch
 from ipt_jax.training import NEVER, StepMetrics, Trainer, TrainState
 
@@ -76,6 +77,11 @@ def train(
 
     if restored is None:
         state = measure(state)
+        if not np.isfinite(mesh.on_host(state.best_dev_loss)).any():
+            raise InputError(
+                f"{title}: the dev loss is not finite before the first step: the language model, its type or what the "
+                "prompts start from is at fault, not the learning rate"
+            )
         checkpoints.save(0, state)
     log = _MetricsLog(log_every, write_metrics, mesh.on_host(state.failed_step) != NEVER)
 

@@ -148,6 +148,7 @@ def main(argv: list[str]) -> None:
                 job.search,
                 batch_size=_BATCH_SIZE.value,
                 names=[f"{_INPUT.value}, id {id!r}" for id in waiting],
+                model=job.lm.name,
                 ids=waiting,
             ):
                 answers: dict[str, list[dict[str, Any]]] = {}

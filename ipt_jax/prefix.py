@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.programs import program
 from ipt_jax.soft_prompt import prepend
 
 Work = Sequence[tuple[int, Sequence[int]]]
@@ -112,7 +113,8 @@ def share_prefix(
         chosen = [beginnings[min(i, count - 1)] for i in range(start, start + size)]  # one shape: the last fills up
         of_prompt = np.array([prompt for prompt, _ in chosen], np.int32)
         tokens = np.array([tokens for _, tokens in chosen], np.int32).reshape(size, covered)
-        parts.append(_run(decoder, params, prompts, of_prompt, tokens))
+        arguments = decoder, params, prompts, of_prompt, tokens
+        parts.append(program(_run, *arguments)(*arguments[1:]))
     keys, values = parts[0] if len(parts) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
     return Prefix(keys, values, covered, prompt_rows), index
 

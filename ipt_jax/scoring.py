@@ -13,6 +13,7 @@ import numpy as np
 
 from ipt_jax.batching import bucket
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.programs import program
 from ipt_jax.soft_prompt import prepend
 
 
@@ -73,7 +74,8 @@ def score(
             tokens[b, : len(source) + len(target)] = [*source, *target]
             places[b, : len(target)] = len(prompt) + len(source) - 1 + np.arange(len(target))
             targets[b, : len(target)] = target
-        found = np.asarray(log_probabilities(decoder, params, prompt, tokens, places, targets))
+        arguments = decoder, params, prompt, tokens, places, targets
+        found = np.asarray(program(log_probabilities, *arguments)(*arguments[1:]))
         for b, i in enumerate(batch):
             each = tuple(float(x) for x in found[b, : len(rows[i][1])])
             yield i, Scored(sum(each), each)

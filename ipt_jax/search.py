@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from ipt_jax.errors import InputError
@@ -46,6 +47,12 @@ class Search:
     num_return_sequences: int = 1
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            value, kind = getattr(self, field.name), type(field.default)
+            if kind in (int, float):  # a whole number is a number, a truth value is neither
+                fits = type(value) is int or (type(value) is float and math.isfinite(value) and kind is float)
+                self._need(fits, field.name, f"must be a {'whole' if kind is int else 'finite'} number")
+        self._need(isinstance(self.do_sample, bool), "do_sample", "must be True or False")
         for name in ("max_new_tokens", "num_beams", "num_return_sequences"):
             self._need(getattr(self, name) >= 1, name, "must be at least 1")
         for name in ("min_new_tokens", "no_repeat_ngram_size", "top_k", "seed"):
@@ -54,8 +61,9 @@ class Search:
             self._need(getattr(self, name) > 0, name, "must be positive")
         self._need(0 < self.top_p <= 1, "top_p", "must be above 0 and at most 1")
         self._need(self.early_stopping in (True, False, "never"), "early_stopping", "must be True, False or 'never'")
-        texts = not isinstance(self.stop, str) and "" not in self.stop
+        texts = isinstance(self.stop, tuple | list) and all(isinstance(text, str) and text for text in self.stop)
         self._need(texts, "stop", "must be a tuple of texts, none of them empty")
+        object.__setattr__(self, "stop", tuple(self.stop))
         self._need(
             self.min_new_tokens <= self.max_new_tokens, "min_new_tokens", f"passes max_new_tokens={self.max_new_tokens}"
         )
@@ -66,7 +74,9 @@ class Search:
                 "num_return_sequences",
                 f"passes num_beams={self.num_beams}; greedy search has one answer, do_sample=True as many as wanted",
             )
-        object.__setattr__(self, "eos_token_id", _ids(self.eos_token_id))
+        ids = _ids(self.eos_token_id)
+        self._need(all(type(id) is int and id >= 0 for id in ids or ()), "eos_token_id", "must be token ids")
+        object.__setattr__(self, "eos_token_id", ids)
 
     def _need(self, ok: bool, name: str, what: str) -> None:
         if not ok:
@@ -75,6 +85,6 @@ class Search:
 
 def _ids(given: Any) -> tuple[int, ...] | None:
     """One id, several or none → a tuple, or None."""
-    if given is None or isinstance(given, int):
-        return None if given is None else (given,)
-    return tuple(given) or None
+    if given is None:
+        return None
+    return (tuple(given) or None) if isinstance(given, tuple | list) else (given,)

@@ -22,6 +22,7 @@ from ipt_jax.decoding import Decoded, Model, Rows, Strategy, prefill, run
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import cache_spec
 from ipt_jax.prefix import Prefix
+from ipt_jax.programs import compilations, flat, program
 from ipt_jax.work_list import Group, Plan
 
 _log = logging.getLogger(__name__)
@@ -65,27 +66,27 @@ class Slots:
     def _warm_up(self, static: _Static, params: Any) -> None:
         """Compiles every program that the plan can need: `_enter` by width, `_advance` by context, the rest by both."""
         plan, started, before = self.plan, time.monotonic(), compilations()
-        self._layers = _program(_unstack, static, params)(params)
+        self._layers = program(_unstack, static, params)(params)
         arguments = {group.width: (*self._model, *self._arrays(group)) for group in plan.groups}
-        self._enter = {width: _program(_enter, static, *each) for width, each in arguments.items()}
+        self._enter = {width: program(_enter, static, *each) for width, each in arguments.items()}
         entered = {width: _answer(_enter, static, *each) for width, each in arguments.items()}
         slots = {
-            c: _answer(_empty, static._replace(shapes=_flat(_grown(entered[c], plan.slots)))) for c in plan.contexts
+            c: _answer(_empty, static._replace(shapes=flat(_grown(entered[c], plan.slots)))) for c in plan.contexts
         }
-        self._empty = _program(_empty, static._replace(shapes=_flat(slots[plan.contexts[0]])))
+        self._empty = program(_empty, static._replace(shapes=flat(slots[plan.contexts[0]])))
         places = np.zeros(plan.entering, np.int32)
         self._place = {
-            (w, c): _program(_place, static, slots[c], entered[w], places) for w in entered for c in slots if w <= c
+            (w, c): program(_place, static, slots[c], entered[w], places) for w in entered for c in slots if w <= c
         }
         self._narrow = {
-            (wide, c): _program(_narrow, static._replace(shapes=_flat(slots[c][0])), slots[wide][0])
+            (wide, c): program(_narrow, static._replace(shapes=flat(slots[c][0])), slots[wide][0])
             for wide in slots
             for c in slots
             if c < wide
         }
         until = entry = np.int32(0)
         self._advance = {
-            c: _program(_advance, static, params, self._layers, self._stops, *slots[c], entry, until) for c in slots
+            c: program(_advance, static, params, self._layers, self._stops, *slots[c], entry, until) for c in slots
         }
         if fresh := compilations() - before:
             _log.info("compiled %d programs for decoding in %.1f s", fresh, time.monotonic() - started)
@@ -137,11 +138,6 @@ class Slots:
         return mesh.put((index, tokens, lengths, keys), _over_data(self._devices))
 
 
-def compilations() -> int:
-    """How many programs this process has compiled for slots."""
-    return _compile.cache_info().misses
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _unstack(static: _Static, params: Any) -> tuple[Any, ...]:
     return static.decoder.unstack(params)
@@ -190,16 +186,6 @@ def _advance(static: _Static, params, layers, stops, rows, carried, entry, until
     return entry, *_spread(static, (carried, static.strategy.live(carried), static.strategy.result(carried)))
 
 
-def _program(function: Callable, static: _Static, *arguments: Any) -> Callable:
-    """The program of `function` for arguments of these shapes, compiled at most once in a process."""
-    return _compile(function, static, *_flat(arguments))
-
-
-@functools.lru_cache(maxsize=256)
-def _compile(function: Callable, static: _Static, tree: Any, leaves: tuple[jax.ShapeDtypeStruct, ...]) -> Callable:
-    return function.lower(static, *jax.tree.unflatten(tree, leaves)).compile()
-
-
 def _answer(function: Callable, static: _Static, *arguments: Any) -> Any:
     """The shapes that `function` gives, as they lie on the devices."""
     shapes = jax.eval_shape(functools.partial(function, static), *arguments)
@@ -213,16 +199,6 @@ def _answer(function: Callable, static: _Static, *arguments: Any) -> Any:
 
 def _grown(shapes: Any, slots: int) -> Any:
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((slots, *leaf.shape[1:]), leaf.dtype), shapes)
-
-
-def _flat(arguments: Any) -> tuple[Any, tuple[jax.ShapeDtypeStruct, ...]]:
-    """The shapes of arguments as a key; on a mesh their layout is a part of it."""
-    leaves, tree = jax.tree.flatten(arguments)
-    shapes = []
-    for leaf in leaves:
-        sharding = leaf.sharding if isinstance(getattr(leaf, "sharding", None), NamedSharding) else None
-        shapes.append(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding))
-    return tree, tuple(shapes)
 
 
 def _over_data(devices: Mesh | None) -> NamedSharding | None:

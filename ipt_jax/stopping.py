@@ -8,6 +8,8 @@ from typing import Protocol
 import jax
 import numpy as np
 
+from ipt_jax.errors import InputError
+
 LENGTH, EOS, STOP_TEXT = 0, 1, 2
 STOP_NAMES = {LENGTH: "length", EOS: "eos", STOP_TEXT: "stop_text"}
 _KINDS = len(STOP_NAMES)
@@ -58,7 +60,10 @@ def stop_table(
         for j, count in enumerate(reach):
             reached[:count] = automaton[reached[:count], columns[:count, j]]
         table[state, by_length] = np.where(reached == states, STOP_TEXT, _KINDS * reached)
-    table[:, list(tokenizer.eos_ids if eos_token_id is None else eos_token_id)] = EOS
+    ends = tokenizer.eos_ids if eos_token_id is None else eos_token_id
+    if any(id >= vocab_size for id in ends):
+        raise InputError(f"eos_token_id={tuple(ends)}: the model has the tokens 0 to {vocab_size - 1}")
+    table[:, list(ends)] = EOS
     return table
 
 

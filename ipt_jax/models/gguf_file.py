@@ -40,7 +40,7 @@ class GgufFile:
             data = np.asarray(np.memmap(path, mode="r"))  # plain: every slice of a memmap costs a microsecond
             header = _Header(data)
             self.fields, self._tensors = header.fields, header.tensors
-        except (struct.error, ValueError) as error:
+        except (struct.error, ValueError, TypeError, OSError, OverflowError, MemoryError, RecursionError) as error:
             raise InputError(f"{path} is not a whole GGUF file ({error}); download it again") from error
         need = max((start + size for _, _, start, size in self._tensors.values()), default=0)
         if need > data.size:
@@ -95,8 +95,16 @@ class _Header:
             self.fields[key] = self._value(self._unpack("I")[0])
         listed = [self._tensor() for _ in range(tensors)]
         alignment = self.fields.get("general.alignment", 32)
-        begin = -(-self._at // alignment) * alignment
+        if type(alignment) is not int or alignment < 1 or alignment & (alignment - 1):
+            raise ValueError(f"its general.alignment={alignment!r} is no power of two")
+        begin, end = -(-self._at // alignment) * alignment, 0
+        for name, _, _, offset, size in sorted(listed, key=lambda tensor: tensor[3]):
+            if offset != end:  # as ggml has it: no hole but for the alignment, and nothing twice
+                raise ValueError(f"tensor {name} begins at byte {offset} of the data instead of {end}")
+            end = -(-(offset + size) // alignment) * alignment
         self.tensors = {name: (kind, shape, begin + offset, size) for name, kind, shape, offset, size in listed}
+        if len(self.tensors) < len(listed):
+            raise ValueError("it has two tensors of one name")
 
     def _unpack(self, layout: str) -> tuple[Any, ...]:
         values = struct.unpack_from("<" + layout, self._data, self._at)
@@ -130,4 +138,6 @@ class _Header:
         kind, offset = self._unpack("IQ")
         kind = GGMLQuantizationType(kind)
         block, block_bytes = GGML_QUANT_SIZES[kind]
+        if axes > 4 or math.prod(shape[-1:]) % block:
+            raise ValueError(f"tensor {name} of shape {shape} does not fit the blocks of {kind.name}")
         return name, kind, shape, offset, math.prod(shape) // block * block_bytes

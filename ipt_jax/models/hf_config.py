@@ -148,10 +148,10 @@ class HfConfig(Mapping[str, Any]):
             )
         return choices[value]
 
-    def whole(self, name: str, default: int | None = _REQUIRED, *, most: int = _LARGEST) -> int | None:
-        """A whole number from 1 to `most`. A missing field or null stands for `default`, where there is one."""
-        fits: Callable[[Any], bool] = lambda value: type(value) is int and 1 <= value <= most  # noqa: E731
-        return self._checked(name, default, fits, f"a whole number from 1 to {most}")
+    def whole(self, name: str, default: int | None = _REQUIRED, *, least: int = 1, most: int = _LARGEST) -> int | None:
+        """A whole number from `least` to `most`. A missing field or null stands for `default`, where there is one."""
+        fits: Callable[[Any], bool] = lambda value: type(value) is int and least <= value <= most  # noqa: E731
+        return self._checked(name, default, fits, f"a whole number from {least} to {most}")
 
     def number(self, name: str, default: float | None = _REQUIRED) -> float | None:
         """A finite number above 0; otherwise as `whole`."""
@@ -161,6 +161,15 @@ class HfConfig(Mapping[str, Any]):
     def flag(self, name: str, default: bool) -> bool:
         """True or false; otherwise as `whole`. A text such as "false" is neither."""
         return self._checked(name, default, lambda value: type(value) is bool, "true or false")
+
+    def text(self, name: str, default: str = _REQUIRED) -> str:
+        """A text; otherwise as `whole`."""
+        return self._checked(name, default, lambda value: type(value) is str, "a text")
+
+    def many(self, name: str, kind: type) -> list[Any]:
+        """A list of texts, or of whole numbers."""
+        fits: Callable[[Any], bool] = lambda value: isinstance(value, list) and all(type(x) is kind for x in value)  # noqa: E731
+        return self._checked(name, _REQUIRED, fits, "a list of texts" if kind is str else "a list of whole numbers")
 
     def part(self, name: str) -> HfConfig | None:
         """An object within the file; None where there is none, null or an empty one."""

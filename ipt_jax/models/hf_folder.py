@@ -24,7 +24,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError, OSError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); download it again") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a {type(content).__name__} where an object is expected; download it again")
@@ -51,11 +51,27 @@ class WeightsFolder:
           InputError: naming the file, if one is missing, truncated or damaged.
         """
         self.label = str(folder)
-        self.files = weights_files(folder)
+        self.files, listed = weights_files(folder)
         self._where: dict[str, tuple[SafetensorsFile | TorchBinFile, str]] = {}
+        held: dict[str, list[str]] = {}  # tensor → the files that have it
+        self._opened: list[SafetensorsFile | TorchBinFile] = []
         for path in self.files:
             file = SafetensorsFile(path) if path.suffix == ".safetensors" else TorchBinFile(path)
-            self._where |= {name: (file, name) for name in file.names()}
+            self._opened.append(file)
+            for name in file.names():
+                held.setdefault(name, []).append(path.name)
+                if listed.get(name, path.name) == path.name:
+                    self._where[name] = file, name
+        lacking = [name for name, file in listed.items() if file not in held.get(name, ())]
+        twice = [name for name, files in held.items() if len(files) > 1 and name not in listed]
+        if lacking:
+            name = lacking[0]
+            raise InputError(
+                f"{folder}: tensor {name} is missing in {listed[name]}, where the index has it (as are "
+                f"{len(lacking) - 1} others); the files are of different models, or damaged: download them again"
+            )
+        if twice:
+            raise InputError(f"{folder}: tensor {twice[0]} is in {' and in '.join(held[twice[0]])}; keep one of them")
         if not any(name.startswith(prefix) for name in self._where):
             heads = ("lm_head.", "embed_out.")
             self._where = {
@@ -75,18 +91,21 @@ class WeightsFolder:
 
     def digest(self) -> str:
         """SHA-256 over config.json and the bytes of the weights files."""
-        hashes = hashlib.sha256()
-        for path in (Path(self.label) / "config.json", *self.files):
-            with path.open("rb") as file:
-                hashes.update(hashlib.file_digest(file, "sha256").digest())
+        hashes = hashlib.sha256(hashlib.sha256((Path(self.label) / "config.json").read_bytes()).digest())
+        for file in self._opened:
+            hashes.update(file.digest())
         return hashes.hexdigest()
 
 
-def weights_files(folder: Path) -> list[Path]:
-    """The files that hold a folder's weights, sorted. Raises InputError if there are none or some are missing."""
+def weights_files(folder: Path) -> tuple[list[Path], dict[str, str]]:
+    """The files that hold a folder's weights, sorted, and what an index says: tensor → name of its file.
+
+    Raises:
+      InputError: if there are none, some are missing, or an index is none.
+    """
     for single in WEIGHTS:
         if (folder / single).exists():
-            return [folder / single]
+            return [folder / single], {}
         index = folder / f"{single}.index.json"
         if index.exists():
             return _shards(index)
@@ -96,14 +115,22 @@ def weights_files(folder: Path) -> list[Path]:
     )
 
 
-def _shards(index: Path) -> list[Path]:
+def _shards(index: Path) -> tuple[list[Path], dict[str, str]]:
     where = read_json(index).get("weight_map")
     if not isinstance(where, dict) or not where:
         raise InputError(f"{index} has no weight_map; download it again")
+    suffix = Path(index.name.removesuffix(".index.json")).suffix
+    for tensor, name in where.items():
+        # A name and no path: nothing outside the folder is opened.
+        if not isinstance(name, str) or name != Path(name).name or Path(name).suffix != suffix or "\0" in name:
+            raise InputError(
+                f"{index}: tensor {tensor} is said to be in {str(name)[:200]!r}, which is no name of a {suffix} file; "
+                "download it again"
+            )
     shards = sorted(set(where.values()))
-    missing = [name for name in shards if not (index.parent / name).exists()]
+    missing = [name for name in shards if not (index.parent / name).is_file()]
     if missing:
         raise InputError(
             f"{index.parent} lacks {', '.join(missing)}, listed in {index.name}; download the missing files"
         )
-    return [index.parent / name for name in shards]
+    return [index.parent / name for name in shards], where

@@ -112,31 +112,27 @@ def hf_ignored(config: DecoderConfig) -> list[str]:
     return [r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq", *tied]
 
 
-def hf_config_from_gguf(fields: Mapping[str, Any], tensor_names: Collection[str]) -> dict[str, Any]:
+def hf_config_from_gguf(fields: HfConfig, tensor_names: Collection[str]) -> dict[str, Any]:
     """GGUF's `llama.*` fields as the `config.json` they came from; a file without an output projection ties it.
 
     Raises InputError for a rope scaling or a partial rotation, which this decoder does not have.
     """
-    scaling = fields.get("llama.rope.scaling.type", "none")
-    if scaling != "none":
-        raise InputError(f"llama.rope.scaling.type={scaling!r} is not implemented; supported: none")
-    width = fields.get("llama.attention.key_length") or (
-        fields["llama.embedding_length"] // fields["llama.attention.head_count"]
-    )
-    turned = fields.get("llama.rope.dimension_count", width)
-    if turned != width:
-        raise InputError(f"llama.rope.dimension_count={turned} is not implemented; supported: the head width, {width}")
+    fields.require("llama.rope.scaling.type", "none")
+    hidden, heads = fields.whole("llama.embedding_length"), fields.whole("llama.attention.head_count")
+    width = fields.whole("llama.attention.key_length", hidden // heads)
+    fields.require("llama.rope.dimension_count", width)
+    tokens = fields.get("tokenizer.ggml.tokens", [])
     return {
-        "vocab_size": fields.get("llama.vocab_size") or len(fields["tokenizer.ggml.tokens"]),
-        "hidden_size": fields["llama.embedding_length"],
-        "num_hidden_layers": fields["llama.block_count"],
-        "num_attention_heads": fields["llama.attention.head_count"],
-        "num_key_value_heads": fields.get("llama.attention.head_count_kv"),
+        "vocab_size": fields.whole("llama.vocab_size", len(tokens) if isinstance(tokens, list) else 0),
+        "hidden_size": hidden,
+        "num_hidden_layers": fields.whole("llama.block_count", most=MOST_LAYERS),
+        "num_attention_heads": heads,
+        "num_key_value_heads": fields.whole("llama.attention.head_count_kv", heads),
         "head_dim": width,
-        "intermediate_size": fields["llama.feed_forward_length"],
-        "max_position_embeddings": fields["llama.context_length"],
-        "rms_norm_eps": fields["llama.attention.layer_norm_rms_epsilon"],
-        "rope_theta": fields.get("llama.rope.freq_base", 10_000.0),
+        "intermediate_size": fields.whole("llama.feed_forward_length"),
+        "max_position_embeddings": fields.whole("llama.context_length"),
+        "rms_norm_eps": fields.number("llama.attention.layer_norm_rms_epsilon"),
+        "rope_theta": fields.number("llama.rope.freq_base", 10_000.0),
         "tie_word_embeddings": "output.weight" not in tensor_names,
     }
 

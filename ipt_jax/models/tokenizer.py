@@ -6,7 +6,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
 from ipt_jax.errors import InputError
+from ipt_jax.models.hf_config import HfConfig
 from ipt_jax.models.hf_folder import read_json
 
 # GGUF marks each token with a kind; these are the two that are matched whole instead of being merged from bytes.
@@ -52,10 +53,15 @@ class Tokenizer:
       bos_id: the token that the tokenizer's own template puts before a text, None where it puts none; the model
         expects it once, at the very start. `encode` never adds it, `encode_input` does.
       eos_ids: token ids that end a generation; the first is the one a target ends with.
-      vocab_size: one more than the largest id. A model's embedding may have more rows.
+      vocab_size: one more than the largest id. A model's embedding may have more rows, or fewer: see `within`.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, eos_ids: Iterable[int]):
+    def __init__(self, backend: tokenizers.Tokenizer, eos_ids: Iterable[int], rows: int | None = None):
+        """
+        Args:
+          eos_ids: see above.
+          rows: of the model's embedding; None where it has one for every id.
+        """
         backend.no_truncation()  # a tokenizer.json may carry both, and both would change texts silently
         backend.no_padding()
         backend.encode_special_tokens = True
@@ -65,6 +71,33 @@ class Tokenizer:
         self.vocab_size = max(self._vocabulary.values()) + 1
         self.eos_ids = tuple(dict.fromkeys(int(i) for i in eos_ids))
         self.bos_id = _first_of_template(backend)
+        self._rows = self.vocab_size if rows is None else rows
+
+    def within(self, rows: int, label: str) -> Tokenizer:
+        """The same tokenizer for a model whose embedding has so many rows.
+
+        Added tokens may lie past the last of them, as Gemma 3's image token does, or a [PAD] that was added without a
+        row for it: they are refused where a text holds one.
+
+        Args:
+          label: the model, for messages.
+
+        Raises:
+          InputError: for other tokens past the last row, or for a BOS or end token there.
+        """
+        ordinary = max((i for i in self._vocabulary.values() if i not in self._added), default=-1)
+        if ordinary >= rows:
+            raise InputError(
+                f"{label}: the tokenizer has ids up to {ordinary}, the model's embedding only {rows} rows; they are of "
+                "different models"
+            )
+        for name, id in [("BOS", self.bos_id), *(("end token", id) for id in self.eos_ids)]:
+            if id is not None and id >= rows:
+                raise InputError(
+                    f"{label}: the {name} {id} lies past the {rows} rows of the model's embedding; mend eos_token_id "
+                    "in generation_config.json or config.json, or take the files of one model"
+                )
+        return self if self.vocab_size <= rows else Tokenizer(self._backend, self.eos_ids, rows)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, nothing added.
@@ -73,12 +106,20 @@ class Tokenizer:
         characters, such as U+0004, nor for the unassigned planes 4 to 11.
 
         Raises:
-          InputError: for text that is not valid Unicode.
+          InputError: for text that is not valid Unicode, or that holds a token without a row in the embedding.
         """
         try:
-            return self._backend.encode(text, add_special_tokens=False).ids
+            ids = self._backend.encode(text, add_special_tokens=False).ids
         except TypeError as error:
-            raise InputError(f"text {text!r} has a lone surrogate and is not valid Unicode; mend the data") from error
+            short = text if len(text) <= 200 else f"{text[:200]} …"
+            raise InputError(f"text {short!r} has a lone surrogate and is not valid Unicode; mend the data") from error
+        if self._rows < self.vocab_size and max(ids, default=0) >= self._rows:
+            token = self._backend.id_to_token(max(ids))
+            raise InputError(
+                f"the text holds the token {token!r} ({max(ids)}), for which the model's embedding of {self._rows} "
+                "rows has none; take it out of the data"
+            )
+        return ids
 
     def encode_input(self, text: str) -> list[int]:
         """Token ids of a whole input as the model expects it: `encode`, after the BOS where there is one."""
@@ -100,12 +141,13 @@ class Tokenizer:
         state = json.loads(self._backend.to_str())
         for part in ("normalizer", "pre_tokenizer", "decoder"):
             state[part] = _without_added_space(state[part])
-        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids)
+        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
 
     def ordinary_ids(self) -> np.ndarray:
-        """i32[n], sorted: every id that stands for text, so neither a special token nor an end."""
+        """i32[n], sorted: every id of the model that stands for text, so neither a special token nor an end."""
         special = {i for i, token in self._added.items() if token.special} | set(self.eos_ids)
-        return np.array(sorted(set(self._vocabulary.values()) - special), np.int32)
+        ordinary = {i for i in self._vocabulary.values() if i < self._rows} - special
+        return np.array(sorted(ordinary), np.int32)
 
     def pieces_containing(self, substring: str) -> np.ndarray:
         """i32[n], sorted: ids of all ordinary tokens whose bytes contain those of `substring`.
@@ -197,30 +239,36 @@ def from_gguf(fields: Mapping[str, Any], label: str) -> Tokenizer:
     Raises:
       InputError: for a kind of tokenizer or a splitting rule that is not known exactly.
     """
+    fields = HfConfig(fields, label)
     kind, split = fields.get("tokenizer.ggml.model"), fields.get("tokenizer.ggml.pre")
-    if kind != "gpt2" or split not in GGUF_SPLITS:
+    if kind != "gpt2" or not isinstance(split, str) or split not in GGUF_SPLITS:
         raise InputError(
             f"{label}: its tokenizer (tokenizer.ggml.model={kind!r}, tokenizer.ggml.pre={split!r}) is not known; "
             f"supported: 'gpt2' with {', '.join(map(repr, GGUF_SPLITS))}. Use the model's Hugging Face folder instead"
         )
-    tokens: Sequence[str] = fields["tokenizer.ggml.tokens"]
-    merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"]]
+    tokens, merges = (fields.many(f"tokenizer.ggml.{name}", str) for name in ("tokens", "merges"))
+    kinds = fields.many("tokenizer.ggml.token_type", int)
     vocabulary = {token: index for index, token in enumerate(tokens)}
-    backend = tokenizers.Tokenizer(models.BPE(vocabulary, merges))
+    if not tokens or len(kinds) != len(tokens):
+        raise InputError(f"{label} has {len(tokens)} tokens and kinds of {len(kinds)}; download it again")
+    try:
+        backend = tokenizers.Tokenizer(models.BPE(vocabulary, [tuple(merge.split(" ")) for merge in merges]))
+    except Exception as error:  # the library raises nothing narrower
+        raise InputError(f"{label}: its tokens and merges make no tokenizer ({error}); download it again") from error
     backend.pre_tokenizer = GGUF_SPLITS[split]
     backend.decoder = decoders.ByteLevel()
-    kinds = fields["tokenizer.ggml.token_type"]
     control = [tokens[i] for i, token_kind in enumerate(kinds) if token_kind == _CONTROL]
     whole = [tokens[i] for i, token_kind in enumerate(kinds) if token_kind == _USER_DEFINED]
     backend.add_special_tokens([tokenizers.AddedToken(token, special=True, normalized=False) for token in control])
     backend.add_tokens([tokenizers.AddedToken(token, normalized=False) for token in whole])
-    if fields.get("tokenizer.ggml.add_bos_token"):
-        first = fields["tokenizer.ggml.bos_token_id"]
+    last = len(tokens) - 1
+    if fields.flag("tokenizer.ggml.add_bos_token", False):
+        first = fields.whole("tokenizer.ggml.bos_token_id", least=0, most=last)
         backend.post_processor = processors.TemplateProcessing(
             single=f"{tokens[first]} $A", special_tokens=[(tokens[first], first)]
         )
     named = [vocabulary[name] for name in _END_NAMES if name in control]
-    return Tokenizer(backend, [fields["tokenizer.ggml.eos_token_id"], *named])
+    return Tokenizer(backend, [fields.whole("tokenizer.ggml.eos_token_id", least=0, most=last), *named])
 
 
 def from_folder(folder: Path) -> Tokenizer:
@@ -240,7 +288,12 @@ def from_folder(folder: Path) -> Tokenizer:
         except Exception as error:  # the library raises nothing narrower
             raise InputError(f"{path} is no tokenizer ({error}); download it again") from error
         end = settings.get("eos_token")
-        end = end["content"] if isinstance(end, dict) else end
+        end = end.get("content", 0) if isinstance(end, dict) else end
+        if not isinstance(end, str | None):
+            raise InputError(
+                f"{folder / 'tokenizer_config.json'}: eos_token={settings['eos_token']!r} is neither a text nor an "
+                "object with its content; download it again"
+            )
         ends = [backend.token_to_id(end)] if end is not None else []
         if ends == [None]:
             raise InputError(f"{path} lacks eos_token {end!r} of tokenizer_config.json; they are of different models")
@@ -248,8 +301,13 @@ def from_folder(folder: Path) -> Tokenizer:
         backend, ends = _from_vocabulary_files(folder)
     for name in ("generation_config.json", "config.json"):
         listed = read_json(folder / name).get("eos_token_id")
-        ends += listed if isinstance(listed, list) else [listed]
-    ends = [i for i in ends if i is not None]
+        ids = [] if listed is None else listed if isinstance(listed, list) else [listed]
+        if not all(type(id) is int and id >= 0 for id in ids):
+            raise InputError(
+                f"{folder / name}: eos_token_id={listed!r} is neither an id nor a list of ids; download it again"
+            )
+        ends += ids
+    ends = [id for id in ends if id is not None]
     if not ends:
         raise InputError(
             f"{folder}: nothing names the token that ends a text; set eos_token in tokenizer_config.json "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import hashlib
 import types
 import zipfile
 from collections.abc import Iterable
@@ -26,10 +26,10 @@ class TorchBinFile:
         Raises:
           InputError: if torch is not installed, or the file is damaged or holds something else than tensors.
         """
-        self._torch = require_torch(path)
+        self._torch, self._path = require_torch(path), path
         try:
             tensors = self._torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
-        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        except Exception as error:  # what a damaged pickle makes torch raise has no common kind
             reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise InputError(
                 f"{path} is truncated, damaged, or holds more than tensors ({reason}); "
@@ -55,6 +55,11 @@ class TorchBinFile:
         if str(tensor.dtype) == "torch.bfloat16":  # which NumPy lacks: the same bits under another name
             return tensor.view(self._torch.int16).numpy().view(ml_dtypes.bfloat16)
         return tensor.numpy()
+
+    def digest(self) -> bytes:
+        """SHA-256 of the file."""
+        with self._path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
 
 
 def require_torch(what: Path | str) -> types.ModuleType:
