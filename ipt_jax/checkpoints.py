@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import shutil
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -198,10 +199,12 @@ def load_prompt(source: str | Path) -> Prompt:
       InputError: nothing there, damaged, not one matrix of prompt rows, or an adapter of another kind. Pickled files
         are never read.
     """
+    if not isinstance(source, str | Path):
+        raise InputError(f"a prompt is read from a path, not from {source!r}")
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _from_folder(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # Path.is_file raises for some names
         raise InputError(f"prompt {path} does not exist; give a run folder, a PEFT folder, a .safetensors or .npy file")
     if path.suffix == ".safetensors":
         return _from_safetensors(path)
@@ -235,7 +238,8 @@ def check_prompt(prompt: np.ndarray | None, lm: FrozenLM) -> np.ndarray:
             "plain array: python -m ipt_jax.export --format=npy"
         )
     try:
-        rows = np.asarray(prompt, np.float32)
+        with np.errstate(over="ignore"):  # what is beyond float32 is infinite there
+            rows = np.asarray(prompt, np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"the prompt is no array of numbers: {error}") from error
     if rows.ndim != 2 or rows.shape[1] != width:
@@ -279,7 +283,7 @@ def _from_safetensors(path: Path) -> Prompt:
         names = list(file.names())
         found = [name for name in names if name.endswith(PROMPT_KEY)] or names
         if len(found) != 1:
-            raise InputError(f"it holds {', '.join(names)[:200] or 'nothing'}; expected one tensor named {PROMPT_KEY}")
+            raise InputError(f"it holds {', '.join(names) or 'nothing'}; expected one tensor named {PROMPT_KEY}")
         stored = file.read(found[0])
     except InputError as error:
         raise InputError(f"{path} cannot be read as a prompt: {error}") from error

@@ -6,6 +6,7 @@ import dataclasses
 import difflib
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -182,7 +183,7 @@ class LanguageModel:
     def _rows(self, rows: Any, encode: Callable[[str], list[int]]) -> list[list[int]]:
         """Token ids of texts and of lists of token ids."""
         if isinstance(rows, str) or not isinstance(rows, Iterable) or isinstance(rows, Mapping):
-            raise InputError(f"rows are a list of texts or of lists of token ids, not {str(rows)[:200]!r}")
+            raise InputError(f"rows are a list of texts or of lists of token ids, not {str(rows)!r}")
         found = []
         for i, row in enumerate(rows):
             if isinstance(row, str):
@@ -211,7 +212,7 @@ def _whole_numbers(given: Any, name: str) -> np.ndarray:
     except (TypeError, ValueError) as error:  # rows of different lengths, say
         raise InputError(f"{name}: {error}") from error
     if array.size and not np.issubdtype(array.dtype, np.integer):
-        raise InputError(f"{name} must be whole numbers, not {str(given)[:200]!r}")
+        raise InputError(f"{name} must be whole numbers, not {str(given)!r}")
     return array if array.size else array.astype(np.int32)
 
 
@@ -223,7 +224,7 @@ def _logits(decoder: FrozenDecoder, params: Any, prompt: jax.Array, tokens: jax.
     return jnp.where(real[..., None], decoder.project(params, hidden), 0.0)
 
 
-def load_lm(source: str, *, dtype: str = "auto", revision: str = "", attention: str = "xla") -> LanguageModel:
+def load_lm(source: str | Path, *, dtype: str = "auto", revision: str = "", attention: str = "xla") -> LanguageModel:
     """Loads a language model and its tokenizer.
 
     Args:
@@ -235,6 +236,7 @@ def load_lm(source: str, *, dtype: str = "auto", revision: str = "", attention: 
     Raises:
       InputError: the weights are missing, damaged or of an unsupported family; the message has the fix.
     """
+    source = str(source) if isinstance(source, Path) else source
     return LanguageModel(
         loading.load(source, dtype=loading.resolve_dtype(dtype), revision=revision, attention=attention)
     )

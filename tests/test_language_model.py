@@ -82,3 +82,51 @@ def test_a_given_end_token_ends_a_row(lm):
 def test_a_wrong_argument_is_refused_with_its_value(lm, call, message):
     with pytest.raises(InputError, match=message):
         call(lm)
+
+
+def test_texts_are_rows_too(lm):
+    text = "Input: a\nOutput:"
+    ids = lm.tokenizer.encode_input(text)
+    assert lm.generate([text], max_new_tokens=3) == lm.generate([ids], max_new_tokens=3)
+    more = " b"
+    assert lm.score([text], [more]) == lm.score([ids], [lm.tokenizer.continuation.encode(more)])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda lm: lm.generate("a text"), "rows are a list of texts or of lists of token ids, not 'a text'"),
+        (lambda lm: lm.generate(None), "rows are a list"),
+        (lambda lm: lm.generate([["a"]]), "row 0 must be whole numbers"),
+        (lambda lm: lm.generate([[1], [1.5]]), "row 1 must be whole numbers"),
+        (lambda lm: lm.generate([[True]]), "row 0 must be whole numbers"),
+        (lambda lm: lm.generate([5]), r"row 0 has shape \[\]"),
+        (lambda lm: lm.generate([[10**30]]), "row 0 must be whole numbers"),
+        (lambda lm: lm.generate([[1]], "x"), "the prompt is no array of numbers"),
+        (lambda lm: lm.generate([[1]], stop="END"), "stop='END' must be a tuple of texts"),
+        (lambda lm: lm.generate([[1]], stop=None), "stop=None must be a tuple of texts"),
+        (lambda lm: lm.generate([[1]], stop=[3]), r"stop=\[3\] must be a tuple of texts"),
+        (lambda lm: lm.generate([[1]], max_new_tokens="5"), "max_new_tokens='5' must be a whole number"),
+        (lambda lm: lm.generate([[1]], temperature=float("nan")), "temperature=nan must be a finite number"),
+        (lambda lm: lm.generate([[1]], do_sample="yes"), "do_sample='yes' must be True or False"),
+        (lambda lm: lm.generate([[1]], eos_token_id="x"), "eos_token_id='x' must be token ids"),
+        (lambda lm: lm.generate([[1]], batch_size=-1), "batch_size=-1"),
+        (lambda lm: lm.score(["a"], ["b", "c"]), "1 rows and 2 continuations"),
+        (lambda lm: lm.score(["a"], [[None]]), "row 0 must be whole numbers"),
+        (lambda lm: lm.score(["a"], ["b"], batch_size=0), "batch_size=0"),
+        (lambda lm: lm.logits(np.ones((1, 3)), np.array([3])), "tokens must be whole numbers"),
+        (lambda lm: lm.logits([[1], [1, 2]], [1, 2]), "tokens: "),
+        (lambda lm: lm.logits("ab", [1]), "tokens must be whole numbers"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_with_its_value(lm, call, message):
+    with pytest.raises(InputError, match=message):
+        call(lm)
+
+
+def test_probabilities_that_are_not_finite_are_the_models_fault(lm):
+    """Numbers that are finite each, and whose products are not."""
+    huge = np.full((2, 32), 3e38, np.float32)
+    for call in (lambda: lm.generate([[5, 6]], huge, max_new_tokens=2), lambda: lm.score([[5]], [[6]], huge)):
+        with pytest.raises(InputError, match="row 0: the probabilities that tiny llama gives are not finite"):
+            call()

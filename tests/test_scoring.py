@@ -58,7 +58,7 @@ def test_a_few_batch_shapes_serve_all_rows(lm):
             r"500 tokens \+ 20 of the continuation must .* 512 positions",
         ),
         ([[]], [[1]], r"0 prompt rows \+ 0 tokens \+ 1 of the continuation must be at least one before it"),
-        ([[1]], [[9999]], "token ids reach from 1 to 9999"),
+        ([[1]], [[9999]], "token ids reach from 9999 to 9999"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(lm, rows, continuations, message):

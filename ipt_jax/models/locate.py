@@ -52,7 +52,12 @@ def locate(source: str, revision: str = "", *, weights: bool = True) -> Path:
       InputError: if there is nothing at `source`, saying what to install or to put where; for a revision of
         something that is not on the hub.
     """
-    path = _on_this_machine(source)
+    if not isinstance(source, str):
+        raise InputError(f"model.source={source!r} is no text")
+    try:
+        path = _on_this_machine(source)
+    except (OSError, RuntimeError) as error:  # a name that no file can have, a home that nobody has
+        raise InputError(f"model.source={source!r} cannot be looked for: {error}") from error
     if path is None:
         return _from_hub(source, revision, weights)
     if revision:

@@ -17,6 +17,12 @@ from tokenizers import decoders, models, pre_tokenizers, processors
 from ipt_jax.errors import InputError
 from ipt_jax.models.hf_config import HfConfig
 from ipt_jax.models.hf_folder import read_json
+from ipt_jax.models.tokenizer_parts import (
+    byte_level_characters,
+    first_of_template,
+    puts_a_space,
+    without_added_space,
+)
 
 # GGUF marks each token with a kind; these are the two that are matched whole instead of being merged from bytes.
 _CONTROL, _USER_DEFINED = 3, 4
@@ -70,7 +76,7 @@ class Tokenizer:
         self._added = backend.get_added_tokens_decoder()
         self.vocab_size = max(self._vocabulary.values()) + 1
         self.eos_ids = tuple(dict.fromkeys(int(i) for i in eos_ids))
-        self.bos_id = _first_of_template(backend)
+        self.bos_id = first_of_template(backend)
         self._rows = self.vocab_size if rows is None else rows
 
     def within(self, rows: int, label: str) -> Tokenizer:
@@ -111,8 +117,7 @@ class Tokenizer:
         try:
             ids = self._backend.encode(text, add_special_tokens=False).ids
         except TypeError as error:
-            short = text if len(text) <= 200 else f"{text[:200]} …"
-            raise InputError(f"text {short!r} has a lone surrogate and is not valid Unicode; mend the data") from error
+            raise InputError(f"text {text!r} has a lone surrogate and is not valid Unicode; mend the data") from error
         if self._rows < self.vocab_size and max(ids, default=0) >= self._rows:
             token = self._backend.id_to_token(max(ids))
             raise InputError(
@@ -136,11 +141,11 @@ class Tokenizer:
         `encode(a) + continuation.encode(b)` are the tokens of a + b wherever the tokenizer cuts between them, and
         `continuation.decode` gives generated tokens with their own first space. Itself where no space is put.
         """
-        if not _puts_a_space(self._backend):
+        if not puts_a_space(self._backend):
             return self
         state = json.loads(self._backend.to_str())
         for part in ("normalizer", "pre_tokenizer", "decoder"):
-            state[part] = _without_added_space(state[part])
+            state[part] = without_added_space(state[part])
         return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
 
     def ordinary_ids(self) -> np.ndarray:
@@ -165,7 +170,7 @@ class Tokenizer:
         Taken from the vocabulary's own spelling: no token is decoded, so parts of a character stay what they are.
         """
         byte_level = "ByteLevel" in repr(self._backend.decoder)
-        characters = _byte_level_characters() if byte_level else {}
+        characters = byte_level_characters() if byte_level else {}
         found = [b""] * self.vocab_size
         for piece, index in self._vocabulary.items():
             added = self._added.get(index)
@@ -185,48 +190,6 @@ class Tokenizer:
         """SHA-256 of everything that decides the ids; for keys of caches."""
         content = json.dumps([json.loads(self._backend.to_str()), self.eos_ids], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _byte_level_characters() -> dict[str, bytes]:
-    """Each character that a byte-level vocabulary spells a byte with → that byte, by GPT-2's rule.
-
-    Printable characters of Latin-1 stand for themselves, the other bytes in their order for U+0100 and what follows.
-    """
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
-    others = [byte for byte in range(256) if byte not in printable]
-    codes = {byte: byte for byte in printable} | {byte: 256 + i for i, byte in enumerate(others)}
-    return {chr(code): bytes([byte]) for byte, code in codes.items()}
-
-
-def _first_of_template(backend: tokenizers.Tokenizer) -> int | None:
-    """The one token that the post-processor puts before a text, None if it puts none."""
-    framed = backend.encode("a", add_special_tokens=True)
-    mask = framed.special_tokens_mask
-    before = mask.index(0) if 0 in mask else 0
-    if before > 1:
-        raise InputError(f"the tokenizer puts {framed.tokens[:before]} before a text; at most one token is supported")
-    return framed.ids[0] if before else None
-
-
-def _puts_a_space(backend: tokenizers.Tokenizer) -> bool:
-    text = backend.normalizer.normalize_str("a") if backend.normalizer else "a"
-    pieces = backend.pre_tokenizer.pre_tokenize_str(text) if backend.pre_tokenizer else [(text, (0, 1))]
-    return pieces[0][0] != "a"
-
-
-def _without_added_space(part: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A normalizer, pre-tokenizer or decoder of a tokenizer.json without the space before a text. None: nothing."""
-    kind = part and part["type"]
-    if kind == "Sequence":
-        (key,) = part.keys() - {"type"}  # normalizers, pretokenizers or decoders
-        return part | {key: [kept for member in part[key] if (kept := _without_added_space(member))]}
-    if kind == "Prepend" or (kind == "Strip" and part.get("content") == " "):  # `content`: the decoder of that name
-        return None
-    if kind == "Metaspace":
-        return part | {"prepend_scheme": "never"}
-    if kind == "ByteLevel":
-        return part | {"add_prefix_space": False}
-    return part
 
 
 def from_gguf(fields: Mapping[str, Any], label: str) -> Tokenizer:
