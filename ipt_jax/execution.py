@@ -25,6 +25,7 @@ from ipt_jax.preparation import Preparer, rows_of
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run
 from ipt_jax.search import Search
+from ipt_jax.stopping import check_ends
 from ipt_jax.storage import read_json, write_json
 from ipt_jax.tasks import base, get_task
 from ipt_jax.training import Trainer
@@ -59,6 +60,8 @@ class Execution:
         """Trains, evaluates and finishes the unfinished runs of a group; returns a message for each that failed."""
         compiled = compilations()
         preparer = self.preparer(group[0].settings)
+        search = Search(**group[0].settings.decoding.to_dict())
+        check_ends(search.eos_token_id or (), preparer.lm.decoder.config.vocab_size)  # before hours of training
         trained = [run for run in group if run.steps]
         failed = self._train(preparer, trained, title) if trained else {}
         pending = jobs.unfinished([run for run in group if run.id not in failed], self.workdir)

@@ -61,10 +61,15 @@ def stop_table(
             reached[:count] = automaton[reached[:count], columns[:count, j]]
         table[state, by_length] = np.where(reached == states, STOP_TEXT, _KINDS * reached)
     ends = tokenizer.eos_ids if eos_token_id is None else eos_token_id
-    if any(id >= vocab_size for id in ends):
-        raise InputError(f"eos_token_id={tuple(ends)}: the model has the tokens 0 to {vocab_size - 1}")
+    check_ends(ends, vocab_size)
     table[:, list(ends)] = EOS
     return table
+
+
+def check_ends(eos_token_id: Sequence[int], vocab_size: int) -> None:
+    """Raises InputError for an end token that a model of so many tokens cannot write."""
+    if any(id >= vocab_size for id in eos_token_id):
+        raise InputError(f"eos_token_id={tuple(eos_token_id)}: the model has the tokens 0 to {vocab_size - 1}")
 
 
 def _automaton(texts: Sequence[bytes]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tiny import tiny_lm, write_hf_folder
 
-from ipt_jax.checkpoints import load_prompt
+from ipt_jax.checkpoints import load_prompt, save_prompt
 from ipt_jax.language_model import LanguageModel
 from ipt_jax.storage import read_rows
 
@@ -128,3 +128,16 @@ def test_an_exported_prompt_is_read_back_bit_for_bit(files, tmp_path, format, na
     if format == "peft":
         config = json.loads((tmp_path / name / "adapter_config.json").read_text())
         assert (config["peft_type"], config["num_virtual_tokens"], config["token_dim"]) == ("PROMPT_TUNING", 3, 32)
+
+
+def test_a_prompt_of_another_model_predicts_only_as_a_plain_array(files, tmp_path):
+    said = {"model": "other", "model_fingerprint": "0" * 64}
+    save_prompt(tmp_path / "p.safetensors", PROMPT, said)
+    for format, output in (("safetensors", "copy.safetensors"), ("peft", "peft"), ("npy", "plain.npy")):
+        run("export", f"--prompt={tmp_path / 'p.safetensors'}", f"--format={format}", f"--output={tmp_path / output}")
+    assert (
+        load_prompt(tmp_path / "peft").fingerprint == load_prompt(tmp_path / "copy.safetensors").fingerprint == "0" * 64
+    )
+    assert load_prompt(tmp_path / "plain.npy").fingerprint == ""
+    done = predict(files, tmp_path / "out.jsonl", f"--prompt={tmp_path / 'p.safetensors'}")
+    assert done.returncode == 2 and "the prompt was trained on other (weights 000000000000), not on" in done.stderr

@@ -5,6 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 from tiny import tiny_lm
 
+from ipt_jax.checkpoints import save_prompt
 from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.initialisation import INITIALISATIONS, initial_rows, most_common_words, sampled_vocabulary_ids
@@ -90,6 +91,16 @@ def test_a_prompt_of_another_shape_is_refused(lm, tmp_path):
     assert start(lm, "file", rows=4, source=str(tmp_path / "p.npy"), examples=never).shape == (4, 32)
     with pytest.raises(InputError, match=r"is \[4, 32\], the run wants \[5, 32\]"):
         start(lm, "file", rows=5, source=str(tmp_path / "p.npy"))
+
+
+def test_a_prompt_of_another_model_is_refused_and_one_of_the_same_weights_in_another_type_is_not(lm, tmp_path):
+    known = {"model": lm.name, "model_fingerprint": lm.fingerprint}
+    save_prompt(tmp_path / "p.safetensors", np.ones((4, 32), np.float32), known)
+    source = str(tmp_path / "p.safetensors")
+    for same in (lm, tiny_lm(dtype="bfloat16")):
+        assert (start(same, "file", rows=4, source=source) == 1).all()
+    with pytest.raises(InputError, match="the prompt was trained on tiny llama"):
+        start(tiny_lm(seed=1), "file", rows=4, source=source)
 
 
 def test_an_unknown_initialisation_lists_the_choices(lm):

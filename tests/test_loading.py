@@ -284,9 +284,7 @@ def test_an_index_that_names_no_weights_file_is_refused_with_the_tensor(tmp_path
     folder, index = indexed(tmp_path)
     where = json.loads(index.read_text())["weight_map"]
     index.write_text(json.dumps({"weight_map": where | {"model.norm.weight": name}}))
-    with pytest.raises(
-        InputError, match=r"index\.json: tensor model\.norm\.weight is said to be in .*no name of a \.sa"
-    ):
+    with pytest.raises(InputError, match=r"index\.json: tensor model\.norm\.weight is said to be in .*no name of a "):
         loading.load(str(folder))
 
 

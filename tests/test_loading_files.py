@@ -243,12 +243,12 @@ def test_a_flipped_bit_is_taken_only_where_the_safetensors_package_takes_it(tmp_
     path.write_bytes(content)
     try:
         with safetensors.safe_open(path, framework="numpy") as file:
-            theirs = {name: file.get_slice(name).get_shape() for name in file.keys()}
+            theirs = sorted(file.keys())
     except safetensors.SafetensorError:
         with pytest.raises(InputError):
             SafetensorsFile(path)
     else:
-        assert sorted(SafetensorsFile(path).names()) == sorted(theirs)
+        assert sorted(SafetensorsFile(path).names()) == theirs
 
 
 @pytest.mark.parametrize("order", ["as they lie", "backwards", "some", "twice"])

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from test_decoding import LMS, PROMPTS, WITHOUT_STOP, M, decode
 
 from ipt_jax import decoding
+from ipt_jax.errors import InputError
 from ipt_jax.search import Search
-from ipt_jax.stopping import EOS, LENGTH, STOP_TEXT, follow, is_end, stop_table
+from ipt_jax.stopping import EOS, LENGTH, STOP_TEXT, check_ends, follow, is_end, stop_table
 
 PIECES = [b"", b"a", b"b", b"ab", b"ba", b"aab", b"\xc3", b"\xa9", b"\xa9a", b"bab\n", b"end"]
 TEXTS = st.text("ab\né", min_size=1, max_size=5)
@@ -76,3 +77,8 @@ def test_the_text_is_cut_before_the_first_stop_text_whatever_the_device_said():
     got = decoding.finish(out, lm.tokenizer, ("END",))[0]
     assert got.text == "one " and got.stop == "stop_text"
     assert got.log_probability == pytest.approx(-0.5 * len(ids)) and len(got.token_log_probabilities) == len(ids)
+
+
+def test_an_end_token_that_the_model_does_not_have_is_refused():
+    with pytest.raises(InputError, match=r"eos_token_id=\(0, 999999\): the model has the tokens 0 to 264"):
+        check_ends((0, 999999), 265)

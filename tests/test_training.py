@@ -1,5 +1,6 @@
 """Training: gradients by argument, members that do not touch each other, and a resume that is exact."""
 
+import dataclasses
 import math
 import signal
 
@@ -12,6 +13,7 @@ from tiny import tiny_lm
 from ipt_jax import loop
 from ipt_jax.batching import collate, step_indices
 from ipt_jax.checkpoints import Checkpoints
+from ipt_jax.errors import InputError
 from ipt_jax.layout import Template, encode
 from ipt_jax.soft_prompt import SoftPrompts
 from ipt_jax.training import NEVER, Trainer, member_losses
@@ -292,3 +294,12 @@ def test_training_stops_when_no_member_is_left_and_keeps_the_last_good_state(tmp
     assert state.failed_step.tolist() == [6, 6] and int(state.step) < STEPS
     assert all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves((state.params, state.best_prompt)))
     assert max(row["step"] for row in metrics[0] if "loss" in row) == 5
+
+
+def test_a_loss_that_is_not_finite_before_the_first_step_is_the_models_fault(tmp_path):
+    lm = tiny_lm()
+    spoiled = dataclasses.replace(lm, params=jax.tree.map(lambda leaf: leaf * jnp.nan, lm.params))
+    with pytest.raises(
+        InputError, match="not finite before the first step: the language model.* not the learning rate"
+    ):
+        train_in_folder(spoiled, tmp_path, make_rows(lm))
