@@ -24,7 +24,6 @@ from ipt_jax.programs import program
 from ipt_jax.scoring import Scored
 from ipt_jax.search import Search
 from ipt_jax.soft_prompt import prepend
-from ipt_jax.work_list import round_up
 
 
 class LanguageModel:
@@ -69,14 +68,11 @@ class LanguageModel:
                 f"{len(prompt)} prompt rows + {tokens.shape[1]} tokens pass the model's {self.config.max_positions} "
                 "positions"
             )
-        batch, width = tokens.shape
         if not tokens.size:
-            return jnp.zeros((batch, width, self.config.vocab_size), jnp.float32)
-        # One program for many widths. Past the positions no token is real.
-        padding = min(round_up(width), self.config.max_positions - len(prompt)) - width
-        tokens = np.pad(tokens, [(0, 0), (0, padding)]).astype(np.int32)
-        arguments = self._lm.decoder, self._lm.params, jnp.asarray(prompt), tokens, lengths.astype(np.int32)
-        return program(_logits, *arguments)(*arguments[1:])[:, :width]
+            return jnp.zeros((*tokens.shape, self.config.vocab_size), jnp.float32)
+        rows = tokens.astype(np.int32), lengths.astype(np.int32)
+        arguments = self._lm.decoder, self._lm.params, jnp.asarray(prompt), *rows
+        return program(_logits, *arguments)(*arguments[1:])
 
     def generate(
         self,

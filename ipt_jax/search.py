@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 from typing import Any
 
 from ipt_jax.errors import InputError
@@ -49,9 +50,11 @@ class Search:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             value, kind = getattr(self, field.name), type(field.default)
-            if kind in (int, float):  # a whole number is a number, a truth value is neither
-                fits = type(value) is int or (type(value) is float and math.isfinite(value) and kind is float)
-                self._need(fits, field.name, f"must be a {'whole' if kind is int else 'finite'} number")
+            if kind is int:
+                self._need(_is_whole(value), field.name, "must be a whole number")
+            if kind is float:
+                fits = _is_whole(value) or (isinstance(value, numbers.Real) and math.isfinite(value))
+                self._need(fits and not isinstance(value, bool), field.name, "must be a finite number")
         self._need(isinstance(self.do_sample, bool), "do_sample", "must be True or False")
         for name in ("max_new_tokens", "num_beams", "num_return_sequences"):
             self._need(getattr(self, name) >= 1, name, "must be at least 1")
@@ -75,7 +78,7 @@ class Search:
                 f"passes num_beams={self.num_beams}; greedy search has one answer, do_sample=True as many as wanted",
             )
         ids = _ids(self.eos_token_id)
-        self._need(all(type(id) is int and id >= 0 for id in ids or ()), "eos_token_id", "must be token ids")
+        self._need(all(_is_whole(id) and id >= 0 for id in ids or ()), "eos_token_id", "must be token ids")
         object.__setattr__(self, "eos_token_id", ids)
 
     def _need(self, ok: bool, name: str, what: str) -> None:
@@ -88,3 +91,8 @@ def _ids(given: Any) -> tuple[int, ...] | None:
     if given is None:
         return None
     return (tuple(given) or None) if isinstance(given, tuple | list) else (given,)
+
+
+def _is_whole(value: Any) -> bool:
+    """Whether it is a whole number, NumPy's among them; a truth value is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

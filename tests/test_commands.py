@@ -130,14 +130,10 @@ def test_an_exported_prompt_is_read_back_bit_for_bit(files, tmp_path, format, na
         assert (config["peft_type"], config["num_virtual_tokens"], config["token_dim"]) == ("PROMPT_TUNING", 3, 32)
 
 
-def test_a_prompt_of_another_model_predicts_only_as_a_plain_array(files, tmp_path):
-    said = {"model": "other", "model_fingerprint": "0" * 64}
-    save_prompt(tmp_path / "p.safetensors", PROMPT, said)
-    for format, output in (("safetensors", "copy.safetensors"), ("peft", "peft"), ("npy", "plain.npy")):
-        run("export", f"--prompt={tmp_path / 'p.safetensors'}", f"--format={format}", f"--output={tmp_path / output}")
-    assert (
-        load_prompt(tmp_path / "peft").fingerprint == load_prompt(tmp_path / "copy.safetensors").fingerprint == "0" * 64
-    )
-    assert load_prompt(tmp_path / "plain.npy").fingerprint == ""
-    done = predict(files, tmp_path / "out.jsonl", f"--prompt={tmp_path / 'p.safetensors'}")
+def test_an_exported_prompt_knows_its_model_and_predicts_with_no_other(files, tmp_path):
+    known = {"model": "other", "model_fingerprint": "0" * 64}
+    save_prompt(tmp_path / "p.safetensors", PROMPT, known)
+    run("export", f"--prompt={tmp_path / 'p.safetensors'}", "--format=peft", f"--output={tmp_path / 'adapter'}")
+    assert load_prompt(tmp_path / "adapter").fingerprint == "0" * 64
+    done = predict(files, tmp_path / "out.jsonl", f"--prompt={tmp_path / 'adapter'}")
     assert done.returncode == 2 and "the prompt was trained on other (weights 000000000000), not on" in done.stderr

@@ -299,7 +299,5 @@ def test_training_stops_when_no_member_is_left_and_keeps_the_last_good_state(tmp
 def test_a_loss_that_is_not_finite_before_the_first_step_is_the_models_fault(tmp_path):
     lm = tiny_lm()
     spoiled = dataclasses.replace(lm, params=jax.tree.map(lambda leaf: leaf * jnp.nan, lm.params))
-    with pytest.raises(
-        InputError, match="not finite before the first step: the language model.* not the learning rate"
-    ):
+    with pytest.raises(InputError, match="not finite before the first step: .* not the learning rate"):
         train_in_folder(spoiled, tmp_path, make_rows(lm))

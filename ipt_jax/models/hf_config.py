@@ -37,7 +37,7 @@ _HARMLESS = re.compile(
             r"max_length|min_length|do_sample|early_stopping|num_beams|num_beam_groups|num_return_sequences",
             r"temperature|top_k|top_p|typical_p|\w*_penalty|(encoder_)?no_repeat_ngram_size|bad_words_ids",
             r"remove_invalid_values|(begin_)?suppress_tokens|\w+_cutoff|num_assistant_tokens(_schedule)?",
-            r"(assistant|target)_\w+",
+            r"assistant_\w+|target_lookbehind",
             # GPT-2's second name of its number of positions
             r"n_ctx",
             # BLOOM: settings of its training program, which no model of transformers reads
