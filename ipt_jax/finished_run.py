@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from ipt_jax import generation
-from ipt_jax.checkpoints import load_prompt
+from ipt_jax.checkpoints import check_prompt, load_prompt
 from ipt_jax.decoding import Generation
 from ipt_jax.errors import InputError
 from ipt_jax.execution import cache_dir, task_of
@@ -49,8 +48,7 @@ class FinishedRun:
             revision="" if model else chosen.revision,
             attention=chosen.attention,
         )
-        rows = self.settings.layout.prompt_tokens
-        self.prompt = load_prompt(folder) if rows else np.zeros((0, self.lm.decoder.config.embed_dim), np.float32)
+        self.prompt = check_prompt(load_prompt(folder) if self.settings.layout.prompt_tokens else None, self.lm)
         self.search = Search(**self.settings.decoding.to_dict())
         self._data_hash = str(described.get("data_hash"))
         self._prepared: Preparer | None = None
@@ -95,6 +93,7 @@ class FinishedRun:
             [(0, row.tokens) for row in rows],
             self.search,
             batch_size=batch_size,
+            model=self.lm.name,
             ids=ids,
         ):
             for index, generated in batch:

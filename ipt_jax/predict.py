@@ -164,9 +164,8 @@ def _job(inputs: dict[str, str]) -> _Job:
     """Loads what the flags name, and lays the inputs out."""
     import numpy as np
 
-    from ipt_jax.checkpoints import load_prompt
+    from ipt_jax.checkpoints import check_prompt, load_prompt
     from ipt_jax.finished_run import is_run, load_run
-    from ipt_jax.language_model import check_prompt
     from ipt_jax.models import loading
 
     given = {name: flag.value for name, flag in _SEARCH.items() if _FLAGS[name].present}
