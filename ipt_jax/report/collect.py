@@ -16,7 +16,8 @@ from ipt_jax.report.runs import Run, Unscored, identity
 from ipt_jax.report.search import Candidate, Search, candidates_of
 from ipt_jax.results import RunFolder, read_json, read_rows, run_folders
 
-_SETTING_KEYS = ("task", "task_title", "split", "examples", "data_hash", "model", "metric", "dtype", "decoding")
+_SETTING_KEYS = ("task", "task_title", "split", "examples", "data_hash", "metric", "dtype", "decoding")
+_SETTING_KEYS += ("model", "model_fingerprint")  # other weights under one name are another model
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ def _failed_runs(workdir: Path, notes: list[str]) -> dict[str, int]:
     """Runs whose loss stopped being finite, and the step where it did."""
     failed: dict[str, int] = {}
     for record in sorted((workdir / "populations").glob("*/population.json")):
-        failed |= _noted(notes, {}, read_json, record).get("failed", {})
+        told = _noted(notes, {}, read_json, record).get("failed")
+        failed |= {run: step for run, step in told.items() if type(step) is int} if isinstance(told, dict) else {}
     return failed
 
 

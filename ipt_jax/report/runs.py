@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _LEARNING_RATE = "training.learning_rate"
+# Leaves of run.json that do not make a method another one: names, where things lay, and what a setting tells apart.
+_PLACES = ("name", "data_dir", "model_fingerprint", _LEARNING_RATE)
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def resolved(run: Run | Unscored) -> dict[str, Any]:
     return {
         key: value
         for key, value in flatten(run.config).items()
-        if key not in ("name", _LEARNING_RATE)
+        if key not in _PLACES
         and key.rpartition(".")[2] not in ("seed", "run")
         and not (key == "prompt.source" and str(value).startswith("run:"))
     }

@@ -1,7 +1,5 @@
 """The tables of the learning-rate searches: for the page, and as text, Markdown, LaTeX and CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 
 from ipt_jax.report.methods import Method, Setting
@@ -12,6 +10,7 @@ from ipt_jax.report.tables import (
     FOOTNOTE,
     Table,
     caution,
+    csv_text,
     latex_block,
     markdown_block,
     score_spread,
@@ -56,11 +55,9 @@ def as_files(settings: Sequence[Setting]) -> dict[str, str]:
 
 def _as_csv(searches: Sequence[tuple[Setting, Search]]) -> str:
     """A row per learning rate with unrounded numbers; deviations are empty for a single seed."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     shared = ["task", "split", "examples", "model"]
     own = ["method", "learning_rate", "dev_loss", "dev_loss_deviation", "metric", "score", "score_deviation"]
-    writer.writerow([*shared, *own, "best_steps", "seeds", "failed_seeds", "unfinished_seeds", "chosen"])
+    rows = [[*shared, *own, "best_steps", "seeds", "failed_seeds", "unfinished_seeds", "chosen"]]
     for setting, search in searches:
         for each in search.candidates:
             score, chosen = _score(setting, search, each), each is search.chosen
@@ -68,8 +65,8 @@ def _as_csv(searches: Sequence[tuple[Setting, Search]]) -> str:
             lists = [[run.training.get("best_step", "") for run in each.runs]]
             lists += [[run.seed for run in runs] for runs in (each.runs, each.failed, each.unfinished)]
             place = [*(setting[key] for key in shared), search.label, each.rate]
-            writer.writerow([*place, *numbers, *(" ".join(map(str, one)) for one in lists), chosen])
-    return file.getvalue()
+            rows.append([*place, *numbers, *(" ".join(map(str, one)) for one in lists), chosen])
+    return csv_text(rows)
 
 
 def _score(setting: Setting, search: Search, candidate: Candidate) -> Spread | None:

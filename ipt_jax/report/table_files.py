@@ -1,12 +1,10 @@
 """Tables of the page as files: text, Markdown, LaTeX and CSV beside one another."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.claims import UNTESTED, Claim
-from ipt_jax.report.tables import Table, latex_block, markdown_block, text_block
+from ipt_jax.report.tables import Table, csv_text, latex_block, markdown_block, text_block
 from ipt_jax.report.views import View
 
 ENDINGS = ("txt", "md", "tex", "csv")
@@ -61,11 +59,10 @@ def as_files(blocks: Sequence[Block]) -> dict[str, str]:
 
 def _as_csv(blocks: Sequence[Block]) -> str:
     """One row per cell, because the tables have different columns."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["table", "row", "column", "value"])
-    for block in blocks:
-        for first, *cells in block.table.rows:
-            for column, cell in zip(block.table.header[1:], cells, strict=True):
-                writer.writerow([block.title, first, column, cell])
-    return file.getvalue()
+    rows = [
+        [block.title, first, column, cell]
+        for block in blocks
+        for first, *cells in block.table.rows
+        for column, cell in zip(block.table.header[1:], cells, strict=True)
+    ]
+    return csv_text([["table", "row", "column", "value"], *rows])

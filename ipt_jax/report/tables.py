@@ -3,9 +3,11 @@
 import csv
 import io
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ipt_jax.errors import shown
 from ipt_jax.report.answer import RULE as ANSWER_RULE
 from ipt_jax.report.answer import answer
 from ipt_jax.report.collect import collect
@@ -156,6 +158,8 @@ def _notes(setting: Setting) -> list[str]:
 
 def text_block(headings: Sequence[str], content: Table, notes: Sequence[str]) -> str:
     """A table as aligned plain text between lines of headings and of notes."""
+    content = Table([shown(cell) for cell in content.header], [list(map(shown, row)) for row in content.rows])
+    headings, notes = map(shown, headings), map(shown, notes)
     # Scores are aligned at their means: one without a deviation leaves the room for it.
     columns = [_padded(column) for column in zip(*content.rows, strict=True)] or [[] for _ in content.header]
     columns = [(title, *column) for title, column in zip(content.header, columns, strict=True)]
@@ -200,12 +204,10 @@ def as_csv(settings: Sequence[Setting]) -> str:
     `interval_low` and `interval_high` are of the mean over seeds, by Student's t; `examples_low` and `examples_high`
     of the headline metric over the examples; `empty` is the number of empty answers of all seeds.
     """
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
     shared = ["task", "split", "examples", "model"]
     own = ["method", "prompt_tokens", "demonstrations", "retriever", "metric", "mean", "deviation", "seeds"]
     own += ["interval_low", "interval_high", "examples_low", "examples_high", "empty"]
-    writer.writerow([*shared, *own])
+    rows = [[*shared, *own]]
     for setting in settings:
         for method in setting.methods:
             place = [*(setting[key] for key in shared), method.label, method.prompt_tokens, method.demonstrations]
@@ -214,10 +216,28 @@ def as_csv(settings: Sequence[Setting]) -> str:
                     over_seeds = score.interval or (None, None)
                     over_examples = (metric == setting["metric"] and method.interval) or (None, None)
                     numbers = [score.mean, score.deviation, score.n, *over_seeds, *over_examples, method.empty]
-                    writer.writerow([*place, method.retriever, metric, *numbers])
+                    rows.append([*place, method.retriever, metric, *numbers])
+    return csv_text(rows)
+
+
+def csv_text(rows: Iterable[Sequence[object]]) -> str:
+    """The rows as CSV. A text that a spreadsheet would take for a formula has an apostrophe before it."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    for row in rows:
+        writer.writerow([_cell(value) for value in row])
     return file.getvalue()
 
 
+def _cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = shown(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) and not _SIGNED.fullmatch(text) else text
+
+
+# A number or a difference, as ours are written: "+3.8", "-1.2 to +0.4".
+_SIGNED = re.compile(r"[+−-][\d.]+( ± [\d.]+)?( to [+−-]?[\d.]+)?")
 _MARKDOWN = {character: "\\" + character for character in "\\`*_{}[]<>#|"} | {"\n": " "}
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
@@ -234,7 +254,7 @@ _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
 
 
 def _escape(text: str, replacements: dict[str, str]) -> str:
-    return text.translate(str.maketrans(replacements))
+    return shown(text).translate(str.maketrans(replacements))
 
 
 def _padded(column: Sequence[str]) -> list[str]:

@@ -6,7 +6,6 @@ tokens. Random and bm25 demonstrations need the model's tokenizer alone, so its 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,53 +45,6 @@ _OVERFLOW = flags.DEFINE_enum(
 )
 
 
-@dataclasses.dataclass(frozen=True)
-class _Positions:
-    max_positions: int
-
-
-@dataclasses.dataclass(frozen=True)
-class _Decoder:
-    config: _Positions
-
-
-@dataclasses.dataclass(frozen=True)
-class TokenizerOnly:
-    """As much of a `FrozenLM` as laying out needs: its tokenizer, and how many positions it has."""
-
-    tokenizer: Any
-    decoder: _Decoder
-
-
-def tokenizer_only(source: str) -> TokenizerOnly:
-    """Reads a model's tokenizer and settings, not its weights.
-
-    Raises:
-      InputError: as `models.loading.load`.
-    """
-    from ipt_jax.models import hf_folder, loading, tokenizer
-    from ipt_jax.models.gguf_file import GgufFile
-    from ipt_jax.models.hf_config import HfConfig
-    from ipt_jax.models.locate import locate
-
-    path = locate(source)
-    if path.suffix == ".gguf":
-        file = GgufFile(path)
-        families, kind = loading.GGUF_FAMILIES, file.fields.get("general.architecture")
-    else:
-        hf = hf_folder.read_json(path / "config.json")
-        families, kind = loading.HF_FAMILIES, hf.get("model_type")
-    if kind not in families:
-        raise InputError(f"{path}: models of kind {kind!r} are not supported; supported: {', '.join(families)}")
-    if path.suffix == ".gguf":
-        hf = families[kind].hf_config_from_gguf(file.fields, set(file.names()))
-        encoder = tokenizer.from_gguf(file.fields, str(path))
-    else:
-        encoder = tokenizer.from_folder(path)
-    config = families[kind].config_from_hf(HfConfig(hf, str(path)))
-    return TokenizerOnly(encoder, _Decoder(_Positions(config.max_positions)))
-
-
 def preview(
     lm: Any,
     task: Any,
@@ -110,7 +62,7 @@ def preview(
     """The text of each of n examples: a line about it, the exact input, and the target between two marks.
 
     Args:
-      lm: a `FrozenLM`, or `tokenizer_only` of one where the retriever is not dense.
+      lm: a `FrozenLM`, or its `loading.outline` where the retriever is not dense.
       task: a `Task`.
       cache_dir: keeps tables and neighbours, as in an experiment.
 
@@ -159,13 +111,10 @@ def main(argv: list[str]) -> None:
     task.files(_SPLIT.value)  # A missing file is told before a model is loaded.
     log.show_progress()
     from ipt_jax.execution import cache_dir
+    from ipt_jax.models import loading
 
-    if _DEMONSTRATIONS.value and _RETRIEVER.value == "dense":
-        from ipt_jax.models import loading
-
-        lm: Any = loading.load(_MODEL.value, dtype=loading.resolve_dtype("auto"))
-    else:
-        lm = tokenizer_only(_MODEL.value)
+    dtype, reads = loading.resolve_dtype("auto"), _DEMONSTRATIONS.value and _RETRIEVER.value == "dense"
+    lm = loading.load(_MODEL.value, dtype=dtype) if reads else loading.outline(_MODEL.value, dtype=dtype)
     for text in preview(
         lm,
         task,
