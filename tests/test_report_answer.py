@@ -2,7 +2,7 @@
 
 import pytest
 
-from ipt_jax.report import render, terminal_table
+from ipt_jax.report import render
 from ipt_jax.report.answer import answer
 from ipt_jax.report.collect import collect
 from ipt_jax.report.methods import Method, Setting
@@ -85,11 +85,10 @@ def test_the_page_of_a_synthetic_sample_holds_it_to_no_claim_of_the_paper(quicks
     assert "IPT scores highest, with" in shown
 
 
-def test_terminal_and_files_say_the_answer_before_the_table(quickstart, quickstart_report):
-    folder = quickstart_report.parent
-    texts = [terminal_table(quickstart), *((folder / f"table.{end}").read_text() for end in ("txt", "md", "tex"))]
-    for text in texts:
-        assert text.index("IPT scores highest") < text.index("ICL, retrieved three-shot")
+@pytest.mark.parametrize("ending", ["txt", "md", "tex"])
+def test_the_files_say_the_answer_before_the_table(quickstart_report, ending):
+    text = (quickstart_report.parent / f"table.{ending}").read_text()
+    assert text.index("IPT scores highest") < text.index("ICL, retrieved three-shot")
 
 
 def test_several_experiments_are_all_in_the_title_each_once(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from ipt_jax.metrics.bleu import bleu
 from ipt_jax.report.collect import collect
@@ -26,6 +26,7 @@ def run(predictions, references, convention="unifiedskg", **changes):
     return Run(result, predictions=rows)
 
 
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(WORDS, st.lists(WORDS.filter(bool), min_size=1, max_size=3)), min_size=2, max_size=8),
     st.sampled_from(["unifiedskg", "sacrebleu", "sacrebleu_lowercase"]),
