@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from ipt_jax.report.collect import collect
-from ipt_jax.report.methods import Setting
+from ipt_jax.report.methods import Method, Setting
+from ipt_jax.report.runs import Run
 from ipt_jax.report.score_chart import score_chart
 from ipt_jax.report.statistics import spread
 
@@ -49,6 +50,11 @@ def test_the_papers_points_stand_beside_where_its_task_was_run(dart):
     figure = score_chart(dart)
     assert {"Paper, BLOOM-1.1B", "Paper, OPT-1.3B", "Paper, GPT-2-XL"} < set(words(figure))
     assert "Hollow marks" in figure.caption
+
+
+def test_results_that_do_not_count_their_examples_are_drawn_too(setting):
+    unknown = [Method(m.label, (Run({**m.result, "examples": None}),)) for m in setting.methods]
+    assert "on examples of unknown number" in score_chart(Setting(tuple(unknown))).caption
 
 
 def test_a_method_alone_has_no_chart(setting):

@@ -131,6 +131,11 @@ class Setting:
         return f"{self.task_title}, {self['split']} split, {self['model']}"
 
     @property
+    def size(self) -> str:
+        """'1,000 examples'; words where a result does not say how many."""
+        return "examples of unknown number" if self["examples"] is None else f"{self['examples']:,} examples"
+
+    @property
     def runs(self) -> list[Run]:
         """The runs that are compared."""
         return [run for method in self.methods for run in method.runs]

@@ -62,8 +62,7 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
                 cells.append([f"Paper, {name}: {method}", *(str(score) if score else "–" for score in scores)])
     header = ["Method", *(f"{setting.task_title}, {metric_title(setting['metric'])}" for setting in settings)]
     notes = tuple(
-        f"{setting.task_title}: {setting['split']} split, {setting['examples']:,} examples, "
-        f"{metric_title(setting['metric'])}."
+        f"{setting.task_title}: {setting['split']} split, {setting.size}, {metric_title(setting['metric'])}."
         for setting in settings
     )
     notes += tuple(f"{setting.task_title}: {caution}" for setting in settings for caution in cautions(setting))

@@ -185,7 +185,7 @@ def _heading(collection: Collection) -> str:
 def _about(setting: Setting) -> str:
     """The task, its split and the language model; a task on synthetic data whose title does not say so is made to."""
     kind = "Synthetic sample: " if setting.synthetic and "synthetic" not in setting.task_title.lower() else ""
-    return f"{kind}{setting.task_title}, {setting['split']} split, {setting['examples']} examples, {setting['model']}"
+    return f"{kind}{setting.task_title}, {setting['split']} split, {setting.size}, {setting['model']}"
 
 
 def _search(setting: Setting, figure: Figure | None) -> dict[str, Any] | None:

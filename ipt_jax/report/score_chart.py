@@ -62,7 +62,7 @@ def _paper_points(axes: Axes, setting: Setting) -> bool:
 def _caption(setting: Setting, metric: str, beside: bool) -> str:
     methods = setting.methods
     several = any(len(method.runs) > 1 for method in methods)
-    said = [f"{metric[0].upper()}{metric[1:]} of each method on {setting['examples']:,} examples"]
+    said = [f"{metric[0].upper()}{metric[1:]} of each method on {setting.size}"]
     said.append(", the mean over its seeds; fine strokes are single seeds." if several else ".")
     if any(method.interval for method in methods):
         said.append(" Bars are 95 % intervals of a bootstrap over the examples")

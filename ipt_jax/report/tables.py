@@ -132,7 +132,7 @@ def terminal_table(workdir: str | os.PathLike) -> str:
 
 
 def as_text(setting: Setting) -> str:
-    headings = [setting.title, f"{setting['examples']} examples", *conclusion(setting)]
+    headings = [setting.title, setting.size, *conclusion(setting)]
     return text_block(headings, table(setting), _notes(setting))
 
 
