@@ -73,6 +73,7 @@ class BeamSearch:
       end_tokens: how many end tokens there are; decides how many candidates a step keeps.
       num_return_sequences: R, hypotheses of each row; at most `num_beams`.
       processors: rules that change the log-probabilities that beams are ranked by.
+      held_tokens: tokens before which no stop text ends a hypothesis.
 
     Source: `_beam_search` of transformers 5, whose tokens and scores it reproduces.
     """
@@ -84,6 +85,7 @@ class BeamSearch:
     end_tokens: int = 1
     num_return_sequences: int = 1
     processors: Processors = NO_PROCESSORS
+    held_tokens: int = 0
 
     def begin(self, model: Model, rows: Rows, last_hidden: jax.Array) -> Beams:
         shape = (len(rows.lengths), self.num_beams)
@@ -140,7 +142,8 @@ class BeamSearch:
         here = (jnp.arange(self.max_new_tokens)[None, :] == beams.count[:, None])[:, None]
         candidates = jnp.where(here, chosen[..., None], _gather(beams.tokens, parents))
         each = jnp.where(here, each[..., None], _gather(beams.token_log_probabilities, parents))
-        state, kind = follow(model.stops, _gather(beams.state, parents), chosen)
+        held = (beams.count < self.held_tokens)[:, None]
+        state, kind = follow(model.stops, _gather(beams.state, parents), chosen, held)
         length = beams.count + 1
         ends = (kind != LENGTH) | (length >= self.max_new_tokens)[:, None]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -12,8 +11,9 @@ import numpy as np
 from ipt_jax.models.cache import Pair
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.prefix import Prefix
+from ipt_jax.search import Search
 from ipt_jax.soft_prompt import prepend
-from ipt_jax.stopping import STOP_NAMES, STOP_TEXT, StopTokenizer
+from ipt_jax.stopping import STOP_NAMES, STOP_TEXT, StopTokenizer, first_stop
 
 
 class Decoded(NamedTuple):
@@ -184,8 +184,8 @@ def run(strategy: Strategy, model: Model, rows: Rows, carried: Any, entry: jax.A
     return jax.lax.while_loop(more, advance, (entry, carried))
 
 
-def finish(decoded: Decoded, tokenizer: StopTokenizer, stop: Sequence[str]) -> list[Generation]:
-    """Arrays of a batch → N texts, each cut before the first stop text in it.
+def finish(decoded: Decoded, tokenizer: StopTokenizer, search: Search) -> list[Generation]:
+    """Arrays of a batch → N texts, each cut before the first stop text in it that counts.
 
     The text has the final word: a token that completes a stop text may hold other text before and behind it.
     """
@@ -193,9 +193,10 @@ def finish(decoded: Decoded, tokenizer: StopTokenizer, stop: Sequence[str]) -> l
     for ids, length, log_probabilities, why, score in zip(*map(np.asarray, decoded), strict=True):
         ids = tuple(int(i) for i in ids[:length])
         text = tokenizer.decode(ids)
-        cuts = [text.find(s) for s in stop if s in text]
-        if cuts:
-            text, why = text[: min(cuts)], STOP_TEXT
+        held = len(tokenizer.decode(ids[: search.held_tokens])) if search.held_tokens else 0
+        cut = first_stop(text, search.stop, after_white_space=search.hold_stop_texts, held=held)
+        if cut is not None:
+            text, why = text[:cut], STOP_TEXT
         each = tuple(float(x) for x in log_probabilities[:length])
         rows.append(Generation(ids, text, STOP_NAMES[int(why)], sum(each), each, float(score)))
     return rows

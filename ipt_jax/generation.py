@@ -104,7 +104,7 @@ def generate(
     names = names or [f"row {i}" for i in range(len(work))]
     check_lengths(decoder, prompt_rows, lengths, search.max_new_tokens, names)
     ends = search.eos_token_id or tokenizer.eos_ids
-    stops = stop_table(tokenizer, search.stop, config.vocab_size, ends)
+    stops = stop_table(tokenizer, search.stop, config.vocab_size, ends, after_white_space=search.hold_stop_texts)
     stops = mesh.put(stops, None if devices is None else mesh.replicated(devices))
     keys = keys_of(search, range(len(work)) if ids is None else ids)
     share = 1 if devices is None else devices.shape["data"]
@@ -139,7 +139,7 @@ def generate(
             )
             for finished, decoded in slots.decode():
                 # What is generated goes on after the input: a space at its start is its own.
-                texts = decoding.finish(decoded, tokenizer.continuation, search.stop)
+                texts = decoding.finish(decoded, tokenizer.continuation, search)
                 done.update(finished)
                 answers = [(waiting[finished[i // search.num_return_sequences]], text) for i, text in enumerate(texts)]
                 for index, answer in answers:

@@ -43,11 +43,13 @@ class Greedy:
       max_new_tokens: M; P + lengths + M must not pass the model's positions (checked by the caller).
       processors: rules that change the scores.
       sampling: how to draw; None takes the most probable token.
+      held_tokens: tokens before which no stop text ends a row.
     """
 
     max_new_tokens: int
     processors: Processors = NO_PROCESSORS
     sampling: Sampling | None = None
+    held_tokens: int = 0
 
     def begin(self, model: Model, rows: Rows, last_hidden: jax.Array) -> Written:
         batch, answers = len(rows.lengths), 1 if rows.keys is None else rows.keys.shape[1]
@@ -88,7 +90,7 @@ class Greedy:
         going = (out.stop == LENGTH) & written.open[:, None]
         token = jnp.where(going, token, 0)
         log_probability = jnp.where(going, log_probability, 0.0)
-        state, kind = follow(model.stops, written.state, token)
+        state, kind = follow(model.stops, written.state, token, (count < self.held_tokens)[:, None])
         here = (jnp.arange(self.max_new_tokens)[None, :] == count[:, None])[:, None] & going[..., None]
         out = Decoded(
             tokens=jnp.where(here, token[..., None], out.tokens),

@@ -64,7 +64,13 @@ _DTYPE = flags.DEFINE_enum(
 )
 _SEARCH = {
     "max_new_tokens": flags.DEFINE_integer("max_new_tokens", 64, "Most tokens to write.", flag_values=_FLAGS),
-    "min_new_tokens": flags.DEFINE_integer("min_new_tokens", 0, "No end token before.", flag_values=_FLAGS),
+    "min_new_tokens": flags.DEFINE_integer("min_new_tokens", 0, "No end before.", flag_values=_FLAGS),
+    "hold_stop_texts": flags.DEFINE_bool(
+        "hold_stop_texts",
+        True,
+        "Stop texts count from the first character that is no white space.",
+        flag_values=_FLAGS,
+    ),
     "eos_token_id": flags.DEFINE_multi_integer(
         "eos_token_id", None, "A token that ends a prediction; default: the tokenizer's.", flag_values=_FLAGS
     ),

@@ -28,6 +28,7 @@ _USUAL = {
     "prompt": {"depth": 1, "activation": "tanh", "residual": True},
     "training": {"accumulate": 1, "optimizer": "adamw", "momentum": 0.0, "schedule": "linear"},
     "decoding": {
+        "hold_stop_texts": False,
         "min_new_tokens": 0,
         "eos_token_id": (),
         "no_repeat_ngram_size": 0,

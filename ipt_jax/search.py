@@ -17,9 +17,12 @@ class Search:
     Attributes:
       max_new_tokens: most tokens to write.
       stop: texts that end a row, besides the end tokens.
+      hold_stop_texts: a stop text does not end a row before it has begun: they count from its first character that is
+        no white space, and from the token behind the first `min_new_tokens`. False: from the start, as in Hugging
+        Face's; a row that begins with a stop text is then empty.
       num_beams: 1 is greedy search, or sampling.
       length_penalty, early_stopping: of beam search, see `beam_search`.
-      min_new_tokens: no end token before so many are written. A stop text still ends a row, as in Hugging Face's.
+      min_new_tokens: no end token before so many are written, nor a stop text if `hold_stop_texts`.
       eos_token_id: tokens that end a row, one or several; None or () are the tokenizer's.
       no_repeat_ngram_size: n: no n-gram of the row, input tokens counted, is written again; 0 allows all.
       repetition_penalty: what the score of a token that the row holds already, as input or written, is divided by
@@ -33,6 +36,7 @@ class Search:
 
     max_new_tokens: int = 64
     stop: tuple[str, ...] = ("\n",)
+    hold_stop_texts: bool = True
     num_beams: int = 1
     length_penalty: float = 1.0
     early_stopping: bool | str = False
@@ -80,6 +84,11 @@ class Search:
         ids = _ids(self.eos_token_id)
         self._need(all(_is_whole(id) and id >= 0 for id in ids or ()), "eos_token_id", "must be token ids")
         object.__setattr__(self, "eos_token_id", ids)
+
+    @property
+    def held_tokens(self) -> int:
+        """Tokens before which no stop text ends a row."""
+        return self.min_new_tokens if self.hold_stop_texts else 0
 
     def _need(self, ok: bool, name: str, what: str) -> None:
         if not ok:

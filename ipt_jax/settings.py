@@ -133,6 +133,8 @@ def reduced(settings: dict[str, Any], platform: str = "") -> dict[str, Any]:
         settings["training"] = None
     if settings["decoding"]["num_beams"] == 1:
         settings["decoding"] |= {"length_penalty": 1.0, "early_stopping": False}
+    if not settings["decoding"]["stop"]:
+        settings["decoding"]["hold_stop_texts"] = False
     if not settings["decoding"]["do_sample"]:
         settings["decoding"] |= {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "seed": 0}
     read = {settings["task"]["split"]}

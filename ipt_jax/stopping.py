@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,6 +12,7 @@ import numpy as np
 from ipt_jax.errors import InputError
 
 LENGTH, EOS, STOP_TEXT = 0, 1, 2
+WHITE_SPACE = string.whitespace  # of ASCII; each a byte of its own, so that a device can tell it
 STOP_NAMES = {LENGTH: "length", EOS: "eos", STOP_TEXT: "stop_text"}
 _KINDS = len(STOP_NAMES)
 
@@ -23,7 +25,12 @@ class StopTokenizer(Protocol):
 
 
 def stop_table(
-    tokenizer: StopTokenizer, stop: Sequence[str], vocab_size: int, eos_token_id: Sequence[int] | None = None
+    tokenizer: StopTokenizer,
+    stop: Sequence[str],
+    vocab_size: int,
+    eos_token_id: Sequence[int] | None = None,
+    *,
+    after_white_space: bool = False,
 ) -> np.ndarray:
     """i16[S, V]: what writing a token means for a row in state s: 3 · (its next state) + LENGTH, EOS or STOP_TEXT.
 
@@ -42,8 +49,14 @@ def stop_table(
       stop: texts, none empty.
       vocab_size: V, of the model; at least the tokenizer's.
       eos_token_id: tokens that end a row; the tokenizer's if None.
+      after_white_space: stop texts count from the first byte that is no white space. Until then a row is in state 0,
+        and state 1 is the one in which it has spelled nothing of a stop text.
     """
     automaton = _automaton([text.encode() for text in stop])
+    searching = int(after_white_space and len(stop) > 0)
+    if searching:
+        automaton = np.concatenate([automaton[:1], automaton]) + 1
+        automaton[0, list(WHITE_SPACE.encode())] = 0
     states = len(automaton) - 1
     contents = tokenizer.token_bytes[:vocab_size]
     by_length = np.argsort([-len(content) for content in contents], kind="stable")
@@ -59,7 +72,8 @@ def stop_table(
         reached = np.full(len(contents), state)
         for j, count in enumerate(reach):
             reached[:count] = automaton[reached[:count], columns[:count, j]]
-        table[state, by_length] = np.where(reached == states, STOP_TEXT, _KINDS * reached)
+        # Where a stop text is held back, the search begins anew behind the token that completes it.
+        table[state, by_length] = np.where(reached == states, _KINDS * searching + STOP_TEXT, _KINDS * reached)
     ends = tokenizer.eos_ids if eos_token_id is None else eos_token_id
     check_ends(ends, vocab_size)
     table[:, list(ends)] = EOS
@@ -92,16 +106,35 @@ def _automaton(texts: Sequence[bytes]) -> np.ndarray:
     return table
 
 
-def follow(stops: jax.Array, state: jax.Array, token: jax.Array) -> tuple[jax.Array, jax.Array]:
+def follow(
+    stops: jax.Array, state: jax.Array, token: jax.Array, held: jax.Array | bool = False
+) -> tuple[jax.Array, jax.Array]:
     """The next state and the kind of stop (LENGTH: none) of rows in `state` that write `token`, both i32[...].
 
     Args:
       stops: from `stop_table`; or i32[V] with the kinds alone, for rows that only single tokens end.
+      held: bool[...], rows that no stop text ends yet.
     """
     entry = stops.reshape(-1, stops.shape[-1])[state, token].astype(np.int32)
-    return entry // _KINDS, entry % _KINDS
+    kind = entry % _KINDS
+    return entry // _KINDS, kind - STOP_TEXT * (held & (kind == STOP_TEXT))
 
 
 def is_end(stops: jax.Array) -> jax.Array:
     """bool[V]: which tokens are end tokens."""
     return stops.reshape(-1, stops.shape[-1])[0] % _KINDS == EOS
+
+
+def first_stop(text: str, stop: Sequence[str], *, after_white_space: bool = False, held: int = 0) -> int | None:
+    """Where the first stop text begins that counts; None where there is none.
+
+    >>> first_stop("\\nA city.\\nInput", ("\\n",)), first_stop("\\nA city.\\nInput", ("\\n",), after_white_space=True)
+    (0, 8)
+
+    Args:
+      after_white_space: stop texts count from the first character that is no white space.
+      held: characters that must lie before the end of a stop text.
+    """
+    begin = len(text) - len(text.lstrip(WHITE_SPACE)) if after_white_space else 0
+    places = [text.find(each, max(begin, held + 1 - len(each))) for each in stop]
+    return min((place for place in places if place >= 0), default=None)

@@ -20,11 +20,11 @@ def keys_of(search: Search, ids: Sequence[str | int]) -> np.ndarray | None:
 
 
 def strategy_of(search: Search, end_tokens: int) -> Strategy:
-    """What carries out `search` where there are so many end tokens; stop texts and seed are not its matter."""
+    """What carries out `search` where there are so many end tokens; texts and seed are not its matter."""
     processors = Processors(search.repetition_penalty, search.no_repeat_ngram_size, search.min_new_tokens)
     if search.num_beams == 1:
         sampling = Sampling(search.temperature, search.top_k, search.top_p) if search.do_sample else None
-        return Greedy(search.max_new_tokens, processors, sampling)
+        return Greedy(search.max_new_tokens, processors, sampling, search.held_tokens)
     return BeamSearch(
         search.max_new_tokens,
         search.num_beams,
@@ -33,4 +33,5 @@ def strategy_of(search: Search, end_tokens: int) -> Strategy:
         end_tokens=end_tokens,
         num_return_sequences=search.num_return_sequences,
         processors=processors,
+        held_tokens=search.held_tokens,
     )

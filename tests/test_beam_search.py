@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_decoding import LMS, PROMPTS, decode, oracle, stop_ids
+from test_decoding import LMS, PROMPTS, decode, oracle
 
 from ipt_jax.search import Search
 
@@ -38,5 +38,5 @@ def test_without_a_length_penalty_a_beam_never_finds_less_than_greedy_search_on_
     search = Search(max_new_tokens=6, num_beams=4, length_penalty=0.0)
     work = [(0, [token]) for token in range(1, 20)]
     for (_, tokens), found in zip(work, decode(lm, PROMPTS, work, search, batch_size=8), strict=True):
-        assert found.log_probability >= oracle(lm, PROMPTS[0], tokens, 6, stop_ids(lm))[1] - 1e-4
+        assert found.log_probability >= oracle(lm, PROMPTS[0], tokens, 6)[1] - 1e-4
         assert found.score == pytest.approx(found.log_probability, rel=1e-4)

@@ -1,5 +1,6 @@
 """Greedy decoding against the slow, obvious way: no cache, one row, the whole sequence at each step."""
 
+import dataclasses
 import functools
 
 import jax
@@ -21,6 +22,7 @@ SEARCH = Search(M)
 WITHOUT_STOP = Search(M, stop=())
 # Stop texts that take one token, several, or either: two letters in any of the tiny vocabulary's pieces.
 SPELLED = Search(M, stop=("\n", "the", *(a + b for a in "aeiou" for b in "ntrs")))
+AT_ONCE = dataclasses.replace(SPELLED, hold_stop_texts=False)
 RULES = Search(M, repetition_penalty=1.4, no_repeat_ngram_size=2, min_new_tokens=3)
 RANDOM = np.random.default_rng(0)
 PROMPTS = RANDOM.standard_normal((2, 3, 32)).astype(np.float32)
@@ -32,7 +34,7 @@ def whole_sequence(decoder, params, rows):
     return decoder.project(params, decoder.hidden(params, rows[None]))[0]
 
 
-def oracle(lm, prompt, tokens, max_new_tokens, stop_ids, search=SEARCH):
+def oracle(lm, prompt, tokens, max_new_tokens, search=SEARCH):
     """(tokens, log-probability) by running the whole sequence for every token.
 
     Padding behind the last token lets all lengths share one program; that it changes nothing is for
@@ -48,7 +50,7 @@ def oracle(lm, prompt, tokens, max_new_tokens, stop_ids, search=SEARCH):
         log_probability += logits[token] - np.logaddexp.reduce(logits)
         tokens.append(token)
         written.append(token)
-        if token in stop_ids or any(text in lm.tokenizer.decode(written) for text in search.stop):
+        if token in lm.tokenizer.eos_ids or has_stopped(lm.tokenizer.decode, written, search):
             break
     return written, log_probability
 
@@ -68,8 +70,11 @@ def by_the_rules(logits, history, count, eos_ids, search):
     return scores
 
 
-def stop_ids(lm):
-    return {*lm.tokenizer.eos_ids, *lm.tokenizer.pieces_containing("\n").tolist()}
+def has_stopped(decode, written, search):
+    """Whether the newest token completes a stop text that counts."""
+    held = len(decode(written[: search.held_tokens]))
+    stop = stopping.first_stop(decode(written), search.stop, after_white_space=search.hold_stop_texts, held=held)
+    return stop is not None
 
 
 def decode(lm, prompts, work, search=SEARCH, batch_size=4, ids=None):
@@ -83,7 +88,9 @@ def decode(lm, prompts, work, search=SEARCH, batch_size=4, ids=None):
     return results
 
 
-@pytest.mark.parametrize(("family", "search"), [("gpt2", SEARCH), ("llama", SPELLED), ("gpt2", RULES)])
+@pytest.mark.parametrize(
+    ("family", "search"), [("gpt2", SEARCH), ("llama", SPELLED), ("llama", AT_ONCE), ("gpt2", RULES)]
+)
 @settings(max_examples=10)
 @given(data=st.data())
 def test_a_batch_of_any_lengths_and_prompts_equals_the_oracle_row_by_row(family, search, data):
@@ -94,7 +101,7 @@ def test_a_batch_of_any_lengths_and_prompts_equals_the_oracle_row_by_row(family,
         st.lists(st.tuples(st.integers(0, 1), st.lists(token, min_size=1, max_size=40)), min_size=3, max_size=5)
     )
     for (prompt, tokens), got in zip(work, decode(lm, PROMPTS, work, search), strict=True):
-        expected, log_probability = oracle(lm, PROMPTS[prompt], tokens, M, stop_ids(lm), search)
+        expected, log_probability = oracle(lm, PROMPTS[prompt], tokens, M, search)
         assert list(got.tokens) == expected
         assert got.log_probability == pytest.approx(log_probability, rel=1e-4, abs=1e-4)
         assert sum(got.token_log_probabilities) == got.log_probability
@@ -105,7 +112,7 @@ def test_without_prompt_rows_the_same_path_gives_the_plain_model(family):
     lm = LMS[family]
     work = [(0, [5, 6, 7]), (0, [9] * 30)]
     for (_, tokens), got in zip(work, decode(lm, np.zeros((1, 0, 32), np.float32), work), strict=True):
-        assert list(got.tokens) == oracle(lm, np.zeros((0, 32), np.float32), tokens, M, stop_ids(lm))[0]
+        assert list(got.tokens) == oracle(lm, np.zeros((0, 32), np.float32), tokens, M)[0]
 
 
 def test_a_row_alone_equals_the_row_in_any_batch():
@@ -131,7 +138,7 @@ def test_a_row_stops_at_the_end_token_at_a_stop_text_or_at_the_length_and_says_w
         table[whole[2]] = kind
         arrays = (jnp.zeros(1, jnp.int32), jnp.asarray([start]), jnp.ones(1, jnp.int32), jnp.asarray(table), None)
         out = one_batch.decode(lm.decoder, lm.params, jnp.asarray(PROMPTS), *arrays, SEARCH, end_tokens=1)
-        got = decoding.finish(out, lm.tokenizer, ())[0]
+        got = decoding.finish(out, lm.tokenizer, WITHOUT_STOP)[0]
         assert list(got.tokens) == whole[:3] and got.stop == name
         assert np.asarray(out.tokens)[0, 3:].tolist() == [0] * (M - 3)
 
@@ -149,7 +156,7 @@ def test_a_row_past_the_models_positions_is_refused_before_anything_is_compiled(
 
 def test_an_empty_input_is_fine_behind_a_prompt_and_refused_without_one():
     lm = LMS["llama"]
-    assert decode(lm, PROMPTS, [(1, [])])[0].tokens == tuple(oracle(lm, PROMPTS[1], [], M, stop_ids(lm))[0])
+    assert decode(lm, PROMPTS, [(1, [])])[0].tokens == tuple(oracle(lm, PROMPTS[1], [], M)[0])
     with pytest.raises(InputError, match="empty input"):
         decode(lm, PROMPTS[:, :0], [(0, [])])
 

@@ -205,3 +205,16 @@ def test_a_random_demonstration_keeps_the_seed_and_runs_of_one_id_are_listed_onc
 def test_a_setting_that_cannot_be_says_what_and_where(overrides, message):
     with pytest.raises(InputError, match=message):
         expand(with_runs(a=overrides))
+
+
+def test_a_run_from_before_stop_texts_were_held_back_keeps_its_id():
+    settings = dict(runs_of(with_runs(zero_shot={"decoding": {"hold_stop_texts": False}}))[0].identity())
+    assert "hold_stop_texts" not in settings["decoding"]
+    held = runs_of(with_runs(zero_shot={}))[0].identity()
+    assert held["decoding"].pop("hold_stop_texts") is True
+    assert held == settings
+
+
+def test_whether_stop_texts_are_held_back_is_no_matter_where_there_are_none():
+    runs = runs_of(with_runs(a={"decoding": {"stop": (), "hold_stop_texts": (False, True)}}))
+    assert len(runs) == 1 and not runs[0].settings.decoding.hold_stop_texts

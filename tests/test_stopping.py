@@ -11,16 +11,25 @@ from test_decoding import LMS, PROMPTS, WITHOUT_STOP, M, decode
 from ipt_jax import decoding
 from ipt_jax.errors import InputError
 from ipt_jax.search import Search
-from ipt_jax.stopping import EOS, LENGTH, STOP_TEXT, check_ends, follow, is_end, stop_table
+from ipt_jax.stopping import EOS, LENGTH, STOP_TEXT, check_ends, first_stop, follow, is_end, stop_table
 
-PIECES = [b"", b"a", b"b", b"ab", b"ba", b"aab", b"\xc3", b"\xa9", b"\xa9a", b"bab\n", b"end"]
-TEXTS = st.text("ab\né", min_size=1, max_size=5)
+PIECES = [b"", b"a", b"b", b"ab", b"ba", b"aab", b"\xc3", b"\xa9", b"\xa9a", b"bab\n", b"end", b" ", b"\n", b"\t\n a"]
+TEXTS = st.text("ab\né ", min_size=1, max_size=5)
 END = PIECES.index(b"end")
 
 
-@given(stop=st.lists(TEXTS, max_size=3), written=st.lists(st.integers(0, len(PIECES) - 1), max_size=12))
-def test_a_row_stops_at_the_token_that_completes_a_stop_text_in_whatever_pieces(stop, written):
-    table = stop_table(SimpleNamespace(token_bytes=PIECES, eos_ids=(END,)), stop, len(PIECES) + 2)
+def table_of(stop, hold):
+    tokenizer = SimpleNamespace(token_bytes=PIECES, eos_ids=(END,))
+    return stop_table(tokenizer, stop, len(PIECES) + 2, after_white_space=hold)
+
+
+@given(
+    stop=st.lists(TEXTS, max_size=3),
+    written=st.lists(st.integers(0, len(PIECES) - 1), max_size=12),
+    hold=st.booleans(),
+)
+def test_a_row_stops_at_the_token_that_completes_a_stop_text_in_whatever_pieces(stop, written, hold):
+    table = table_of(stop, hold)
     state, so_far = 0, b""
     for token in written:
         state, kind = follow(table, state, token)
@@ -28,13 +37,39 @@ def test_a_row_stops_at_the_token_that_completes_a_stop_text_in_whatever_pieces(
         if token == END:
             assert kind == EOS
             break
-        found = any(text.encode() in so_far for text in stop)
+        found = any(text.encode() in (so_far.lstrip() if hold else so_far) for text in stop)
         assert kind == (STOP_TEXT if found else LENGTH)
         if found:
             break
 
 
-def test_every_token_with_a_newline_in_it_stops_a_row_and_needs_no_state():
+@given(stop=TEXTS, written=st.lists(st.integers(0, END - 1), max_size=12), hold=st.booleans(), first=st.integers(0, 4))
+def test_a_stop_text_that_is_held_back_is_passed_over_and_the_next_one_counts(stop, written, hold, first):
+    table = table_of([stop], hold)
+    state, since = 0, b""
+    for i, token in enumerate(written):
+        state, kind = follow(table, state, token, i < first)
+        since += PIECES[token]
+        found = stop.encode() in (since.lstrip() if hold else since)
+        assert kind == (STOP_TEXT if found and i >= first else LENGTH)
+        if kind == STOP_TEXT:
+            break
+        if found:
+            hold, since = False, b""  # the row has begun: from here on white space counts
+
+
+def test_without_stop_texts_no_state_is_needed_to_tell_where_an_answer_begins():
+    assert table_of([], hold=True).shape == table_of([], hold=False).shape == (1, len(PIECES) + 2)
+
+
+@given(text=st.text("ab\n ", max_size=12), stop=st.lists(TEXTS, max_size=3), hold=st.booleans(), held=st.integers(0, 6))
+def test_the_first_stop_text_is_the_first_place_that_a_search_of_every_place_finds(text, stop, hold, held):
+    begin = len(text) - len(text.lstrip()) if hold else 0
+    every = [i for i in range(len(text)) for s in stop if text.startswith(s, i) and i >= begin and i + len(s) > held]
+    assert first_stop(text, stop, after_white_space=hold, held=held) == min(every, default=None)
+
+
+def test_every_token_with_a_newline_in_it_stops_a_row_from_the_start_and_needs_no_state():
     tokenizer = LMS["llama"].tokenizer
     table = stop_table(tokenizer, ("\n",), tokenizer.vocab_size)
     assert table.shape == (1, tokenizer.vocab_size)
@@ -74,7 +109,7 @@ def test_the_text_is_cut_before_the_first_stop_text_whatever_the_device_said():
     tokens[0, : len(ids)] = ids
     each = np.where(tokens > 0, np.float32(-0.5), 0)
     out = decoding.Decoded(tokens, np.array([len(ids)]), each, np.array([LENGTH]), np.array([-1.0]))
-    got = decoding.finish(out, lm.tokenizer, ("END",))[0]
+    got = decoding.finish(out, lm.tokenizer, Search(M, stop=("END",)))[0]
     assert got.text == "one " and got.stop == "stop_text"
     assert got.log_probability == pytest.approx(-0.5 * len(ids)) and len(got.token_log_probabilities) == len(ids)
 
@@ -82,3 +117,47 @@ def test_the_text_is_cut_before_the_first_stop_text_whatever_the_device_said():
 def test_an_end_token_that_the_model_does_not_have_is_refused():
     with pytest.raises(InputError, match=r"eos_token_id=\(0, 999999\): the model has the tokens 0 to 264"):
         check_ends((0, 999999), 265)
+
+
+def generated(text, search):
+    """What becomes of a row whose tokens spell the text."""
+    lm = LMS["llama"]
+    ids = np.array([lm.tokenizer.encode(text)], np.int32)
+    out = decoding.Decoded(ids, np.array([ids.size]), np.zeros(ids.shape), np.array([LENGTH]), np.zeros(1))
+    (got,) = decoding.finish(out, lm.tokenizer, search)
+    return got
+
+
+@pytest.mark.parametrize(
+    ("text", "search", "expected"),
+    [
+        ("\n a city\nInput", Search(), ("\n a city", "stop_text")),
+        ("\n a city\nInput", Search(hold_stop_texts=False), ("", "stop_text")),
+        (" \n \n", Search(), (" \n \n", "length")),  # white space alone: empty, and not because it stopped
+        ("a city\nInput", Search(), ("a city", "stop_text")),
+        ("\nEND of it END", Search(stop=("END",)), ("\n", "stop_text")),  # it begins with a stop text that counts
+    ],
+)
+def test_stop_texts_count_from_the_first_character_that_is_no_white_space(text, search, expected):
+    got = generated(text, search)
+    assert (got.text, got.stop) == expected
+
+
+def test_fewest_new_tokens_hold_stop_texts_back_where_these_are_held():
+    early = len(LMS["llama"].tokenizer.encode("a\n"))
+    text = "a\nb\nc"
+    assert generated(text, Search(min_new_tokens=early)).text == "a\nb"
+    assert generated(text, Search(min_new_tokens=early - 1)).text == "a"
+    assert generated(text, Search(min_new_tokens=early, hold_stop_texts=False)).text == "a"
+
+
+@pytest.mark.parametrize("settings", [{}, {"num_beams": 3}, {"do_sample": True, "temperature": 3.0}])
+def test_with_stop_texts_held_back_no_row_ends_before_its_fewest_tokens_and_each_at_the_first_that_counts(settings):
+    lm, work = LMS["llama"], [(0, [token]) for token in range(1, 25)]
+    stop = tuple(map(chr, range(33, 127)))  # every second token holds one
+    held = decode(lm, PROMPTS, work, Search(M, stop=stop, min_new_tokens=3, **settings))
+    free = decode(lm, PROMPTS, work, Search(M, stop=stop, min_new_tokens=3, hold_stop_texts=False, **settings))
+    assert min(len(got.tokens) for got in free) == 1
+    assert min(len(got.tokens) for got in held) == 4
+    for got in held:
+        assert first_stop(lm.tokenizer.decode(got.tokens[3:-1]), stop) is None

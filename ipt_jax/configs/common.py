@@ -71,8 +71,9 @@ def get_config() -> ConfigDict:
 
     config.decoding = ConfigDict()  # names and meanings of Hugging Face's `generate`, see ipt_jax/search.py
     config.decoding.max_new_tokens = 64
-    config.decoding.min_new_tokens = 0  # no end token before
+    config.decoding.min_new_tokens = 0  # no end before
     config.decoding.stop = ("\n",)  # texts, besides the end token
+    config.decoding.hold_stop_texts = True  # they count from the first character that is no white space
     config.decoding.eos_token_id = ()  # ids of end tokens; none: the tokenizer's
     config.decoding.num_beams = 1  # 1 is greedy search
     config.decoding.length_penalty = 1.0  # this and the next of beam search
