@@ -9,6 +9,7 @@ os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
+import tolerances  # noqa: E402
 from launchers import cluster, committed, stand_ins  # noqa: E402, F401  (fixtures)
 from report_fixtures import quickstart, quickstart_report, study, study_report  # noqa: E402, F401  (fixtures)
 
@@ -23,3 +24,16 @@ hypothesis.settings.load_profile("ours")
 def own_cache(monkeypatch, tmp_path_factory):
     """Vectors, tables and compiled programs go to a folder of the test session, not to the user's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+# These compare numbers too, but what they are about is commands, processes and devices, and they take long.
+WHOLE_RUNS = {"test_bos", "test_commands", "test_experiment", "test_population", "test_processes", "test_sharding"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks which tests have the marker that was asked for
+def pytest_collection_modifyitems(items):
+    """Marks as `numerics` the tests of every module that compares by `tolerances`: a processor may round otherwise."""
+    for item in items:
+        module = getattr(item, "module", None)
+        if getattr(module, "close", None) is tolerances.close and module.__name__ not in WHOLE_RUNS:
+            item.add_marker("numerics")

@@ -9,6 +9,7 @@ import sys
 import jax
 import numpy as np
 from jax.sharding import AxisType
+from tolerances import LOG_PROBABILITY, error_of
 
 from ipt_jax import generation
 from ipt_jax.mesh import replicated
@@ -41,7 +42,9 @@ def main():
         heads, together = written(sys.argv[1], mesh)
         pairs = [(one[i], other[i]) for one, other in zip(alone, together, strict=True) for i in one]
         same = sum(one.tokens == other.tokens for one, other in pairs) / len(pairs)
-        apart = max(abs(one.log_probability - other.log_probability) for one, other in pairs)
+        apart = max(
+            error_of(other.log_probability, one.log_probability, least=LOG_PROBABILITY.least) for one, other in pairs
+        )
         results.append({"mesh": shape, "kv_heads": heads, "rows": len(pairs), "same": same, "apart": apart})
     print(json.dumps(results))
 

@@ -10,10 +10,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def simulated(count):
-    """A CPU that passes for so many devices, for a script of the tests or a command of the package."""
+    """A CPU that passes for so many devices, for a script of the tests or a command of the package.
+
+    Other flags of XLA stay: under another instruction set, say, these processes are too.
+    """
     return {
         **os.environ,
-        "XLA_FLAGS": f"--xla_force_host_platform_device_count={count}",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}".strip(),
         "JAX_PLATFORMS": "cpu",
         "PYTHONPATH": str(ROOT),
     }

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from test_models_golden import GOLDEN, embed_after, load_case
+from tolerances import error_of
 
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.hf_folder import WeightsFolder
@@ -60,7 +61,7 @@ def main():
             jax.device_put(rows, NamedSharding(mesh, PartitionSpec("data"))),
             jax.device_put(prompt, NamedSharding(mesh, PartitionSpec())),
         )
-        errors = [float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(ours, whole, strict=True)]
+        errors = [error_of(a, b) for a, b in zip(ours, whole, strict=True)]
         results.append({"mesh": shape, "cut": cut, "errors": errors, "kv_heads": own.config.num_kv_heads})
     print(json.dumps(results))
 

@@ -12,6 +12,7 @@ from jax.sharding import AxisType
 from ml_collections import FrozenConfigDict
 from test_training import make_rows
 from tiny import tiny_lm
+from tolerances import error_of
 
 from ipt_jax import batching, population
 from ipt_jax.checkpoints import load_prompt
@@ -92,7 +93,7 @@ def main():
         "members": train(workdir / "members", 8, "members"),
         "resumed": resumed,
     }
-    errors = {name: float(np.linalg.norm(end - alone) / np.linalg.norm(alone)) for name, end in ends.items()}
+    errors = {name: error_of(end, alone) for name, end in ends.items()}
     told = {
         "errors": errors,
         "stopped_at": stopped_at,

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_decoding import LMS, PROMPTS, decode, oracle
+from tolerances import ELEMENTARY, LOG_PROBABILITY, close
 
 from ipt_jax.search import Search
 
@@ -16,7 +17,7 @@ def test_a_row_alone_equals_the_row_in_any_batch_under_its_own_prompt(family):
     for row, together in zip(work, decode(LMS[family], PROMPTS, work, search, batch_size=8), strict=True):
         (alone,) = decode(LMS[family], PROMPTS, [row], search, batch_size=8)
         assert alone.tokens == together.tokens and alone.stop == together.stop
-        assert alone.log_probability == pytest.approx(together.log_probability, rel=1e-4)
+        close(alone.log_probability, together.log_probability, LOG_PROBABILITY)
 
 
 def test_the_log_probabilities_are_those_of_the_tokens_by_the_whole_sequence():
@@ -29,8 +30,8 @@ def test_the_log_probabilities_are_those_of_the_tokens_by_the_whole_sequence():
         logits -= np.logaddexp.reduce(logits, axis=-1, keepdims=True)
         first = PROMPTS.shape[1] + len(tokens) - 1
         expected = [logits[first + i, token] for i, token in enumerate(found.tokens)]
-        assert found.token_log_probabilities == pytest.approx(expected, rel=1e-4, abs=1e-5)
-        assert found.log_probability == pytest.approx(sum(expected), rel=1e-4)
+        close(found.token_log_probabilities, expected, LOG_PROBABILITY)
+        close(found.log_probability, sum(expected), LOG_PROBABILITY)
 
 
 def test_without_a_length_penalty_a_beam_never_finds_less_than_greedy_search_on_these_rows():
@@ -38,5 +39,6 @@ def test_without_a_length_penalty_a_beam_never_finds_less_than_greedy_search_on_
     search = Search(max_new_tokens=6, num_beams=4, length_penalty=0.0)
     work = [(0, [token]) for token in range(1, 20)]
     for (_, tokens), found in zip(work, decode(lm, PROMPTS, work, search, batch_size=8), strict=True):
-        assert found.log_probability >= oracle(lm, PROMPTS[0], tokens, 6)[1] - 1e-4
-        assert found.score == pytest.approx(found.log_probability, rel=1e-4)
+        greedy = oracle(lm, PROMPTS[0], tokens, 6)[1]
+        assert found.log_probability >= greedy - LOG_PROBABILITY.limit * max(1.0, -greedy)
+        close(found.score, found.log_probability, ELEMENTARY)

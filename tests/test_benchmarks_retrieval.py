@@ -4,6 +4,7 @@ import argparse
 
 import numpy as np
 import pytest
+from tolerances import COSINE, within
 
 from benchmarks import retrieval
 
@@ -14,7 +15,7 @@ def test_both_sides_of_a_case_find_the_same(case):
         pytest.importorskip(module)
     arguments = argparse.Namespace(data_dir="", entries=300, k=4)
     (ours, numbers), (theirs, _) = (retrieval.measure(arguments, case, side) for side in retrieval.CASES[case][2])
-    assert retrieval.compare(ours, theirs)["largest_relative_difference"] < 1e-4
+    within(retrieval.compare(ours, theirs)["largest_relative_difference"], COSINE)
     assert numbers["seconds"] > 0 and numbers["entries"] == 300
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import tiny_lm
+from tolerances import LOG_PROBABILITY, close
 
 from ipt_jax import decoding, generation, slots, stopping
 from ipt_jax.errors import InputError
@@ -103,7 +104,7 @@ def test_a_batch_of_any_lengths_and_prompts_equals_the_oracle_row_by_row(family,
     for (prompt, tokens), got in zip(work, decode(lm, PROMPTS, work, search), strict=True):
         expected, log_probability = oracle(lm, PROMPTS[prompt], tokens, M, search)
         assert list(got.tokens) == expected
-        assert got.log_probability == pytest.approx(log_probability, rel=1e-4, abs=1e-4)
+        close(got.log_probability, log_probability, LOG_PROBABILITY)
         assert sum(got.token_log_probabilities) == got.log_probability
 
 
@@ -122,7 +123,7 @@ def test_a_row_alone_equals_the_row_in_any_batch():
     for row, got in zip(work[::2], together[::2], strict=True):
         alone = decode(lm, PROMPTS, [row], batch_size=1)[0]
         assert alone.tokens == got.tokens and alone.stop == got.stop
-        assert alone.log_probability == pytest.approx(got.log_probability, rel=1e-4)
+        close(alone.log_probability, got.log_probability, LOG_PROBABILITY)
 
 
 def test_a_row_stops_at_the_end_token_at_a_stop_text_or_at_the_length_and_says_which():

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_decoding import LMS, PROMPTS
+from tolerances import LOG_PROBABILITY, close
 
 from ipt_jax import generation, slots
 from ipt_jax.search import Search
@@ -81,7 +82,7 @@ def test_rows_that_share_their_slots_with_others_one_after_another_get_what_each
     for row, got in zip(work[::12], together[::12], strict=True):
         (alone,) = collect(stream([row], search), 1)
         assert alone.tokens == got.tokens and alone.stop == got.stop
-        assert alone.log_probability == pytest.approx(got.log_probability, rel=1e-4)
+        close(alone.log_probability, got.log_probability, LOG_PROBABILITY)
 
 
 def exhausted(times, monkeypatch):

@@ -14,6 +14,7 @@ import one_batch
 import pytest
 import test_models_golden
 from search_settings import NEW_TOKENS, SEARCHES
+from tolerances import WRITTEN_SCORE, close
 
 from ipt_jax import stopping
 from ipt_jax.search import Search
@@ -74,7 +75,7 @@ def check(case, name):
     ]
     assert not differing, f"{len(differing)} of {rows} differ:\n" + "\n".join(differing[:20])
     assert np.asarray(ours.lengths).tolist() == golden[f"{name}_lengths"].tolist()
-    np.testing.assert_allclose(ours.score, golden[f"{name}_scores"], rtol=2e-5, atol=2e-5)
+    close(ours.score, golden[f"{name}_scores"], WRITTEN_SCORE)
 
 
 @pytest.mark.parametrize(("case", "name"), [(case, name) for case, names in QUICK.items() for name in names])

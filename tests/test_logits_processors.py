@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_settings import PROCESSORS
+from tolerances import ELEMENTARY, close
 
 from ipt_jax.logits_processors import Processors
 
@@ -44,7 +45,7 @@ def test_each_rule_gives_what_transformers_makes_of_the_same_scores(name, writte
         ids, scores, expected = golden["ids"], golden["scores"], golden[name]
     count = ids.shape[1] - written
     got = apply(OURS[name], scores[:, None], ids[:, :count], ids[:, None, count:], ends=(5, 7))[:, 0]
-    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    close(got, expected, ELEMENTARY)
     assert (expected != scores).any() == (name != "min_new_tokens_reached")
 
 
@@ -67,7 +68,7 @@ def test_rows_and_beams_of_any_lengths_are_treated_as_each_alone(data):
             for id in range(7):
                 if len(history) >= size - 1 and (*history[len(history) - size + 1 :], id) in ngrams:
                     expected[id] = -np.inf
-            np.testing.assert_allclose(got[b, w], expected, rtol=1e-6)
+            close(got[b, w], expected, ELEMENTARY)
 
 
 def test_without_a_rule_the_scores_are_the_very_same_array():

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tolerances import ATTENTION, ATTENTION_BFLOAT16, ELEMENTARY, close
 
 from ipt_jax.models import cache
 from ipt_jax.models.attention import ScoreRule, alibi_slopes, causal_attention, plain_attention
@@ -59,7 +60,7 @@ def test_cudnn_gets_even_lengths_wherever_it_would_have_to_differentiate_a_bias(
     query, key, value = random_heads(0, 2, LENGTH, HEADS), *(random_heads(i, 2, LENGTH, GROUPS) for i in (1, 2))
     monkeypatch.setattr(jax.nn, "dot_product_attention", stand_in)
     ours = causal_attention(query, key, value, rule, implementation="cudnn")
-    np.testing.assert_allclose(ours, obvious(query, key, value, rule), rtol=0, atol=2e-6)
+    close(ours, obvious(query, key, value, rule), ATTENTION)
 
 
 @pytest.mark.skipif(jax.default_backend() != "gpu", reason="cudnn needs an NVIDIA GPU")
@@ -77,14 +78,14 @@ def test_cudnn_gives_result_and_gradients_of_attention_written_out(rule):
     ours = answers(functools.partial(causal_attention, implementation="cudnn"))
     for x, y in zip(ours, answers(plain_attention), strict=True):
         x, y = (np.asarray(z, np.float32) for z in (x, y))
-        np.testing.assert_allclose(x, y, rtol=0, atol=0.02 * np.abs(y).max())
+        close(x, y, ATTENTION_BFLOAT16)
 
 
 def test_both_ways_of_causal_attention_equal_the_obvious_one(rule):
     query, key, value = random_heads(0, 2, LENGTH, HEADS), *(random_heads(i, 2, LENGTH, GROUPS) for i in (1, 2))
     expected = obvious(query, key, value, rule)
     for attention in (causal_attention, plain_attention):
-        np.testing.assert_allclose(attention(query, key, value, rule), expected, rtol=0, atol=2e-6)
+        close(attention(query, key, value, rule), expected, ATTENTION)
 
 
 @pytest.mark.parametrize("known", [0, 5])
@@ -93,7 +94,7 @@ def test_prefill_in_blocks_equals_the_obvious_one_whether_or_not_a_part_came_bef
     query, key, value = random_heads(0, 2, LENGTH, HEADS), *(random_heads(i, 2, LENGTH, GROUPS) for i in (1, 2))
     context = cache.extend(cache.extend(None, key[:, :known], value[:, :known]), key[:, known:], value[:, known:])
     ours = cache.prefill_attention(query[:, known:], context, rule)
-    np.testing.assert_allclose(ours, obvious(query, key, value, rule)[:, known:], rtol=0, atol=2e-6)
+    close(ours, obvious(query, key, value, rule)[:, known:], ATTENTION)
 
 
 def test_a_step_over_the_cache_is_the_last_row_of_the_whole_sequence(rule):
@@ -116,12 +117,13 @@ def test_a_step_over_the_cache_is_the_last_row_of_the_whole_sequence(rule):
         for beam in range(beams):
             queries = jnp.zeros((1, seen, HEADS, WIDTH)).at[0, -1].set(query[row, beam])
             whole = obvious(queries, keys[row, beam, None, :seen], values[row, beam, None, :seen], rule)
-            np.testing.assert_allclose(ours[row, beam], whole[0, -1], rtol=0, atol=2e-6)
+            close(ours[row, beam], whole[0, -1], ATTENTION)
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4, 6, 12, 14, 20, 25, 112])
 def test_alibi_slopes_fill_a_power_of_two_up_from_twice_that_power(heads):
     slopes, power = alibi_slopes(heads), 2 ** int(np.log2(heads))
-    np.testing.assert_allclose(slopes[:power], 2.0 ** (-8 * np.arange(1, power + 1) / power))
-    np.testing.assert_allclose(slopes[power:], 2.0 ** (-4 * np.arange(1, 2 * (heads - power), 2) / power), rtol=1e-6)
+    own, added = -8 * np.arange(1, power + 1) / power, -4 * np.arange(1, 2 * (heads - power), 2) / power
+    expected = 2.0 ** np.concatenate([own, added])
+    close(slopes, expected, ELEMENTARY, scale=expected)
     assert len(set(slopes.tolist())) == heads

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import one_batch
 import pytest
+from tolerances import GRADIENT, LAYER, LOGITS, LOSS, PART, close
 
 from ipt_jax.models import attention
 from ipt_jax.models.cache import empty_segment
@@ -22,7 +23,6 @@ GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/answers.npz"))
 # Every family, and every rule of attention, is among the others; these repeat them in another setting.
 REPEATED = ("bloom", "gpt2_untied_sharded", "gpt_neox_serial", "llama_rope_linear", "llama_tied_grouped", "qwen2")
-RELATIVE = 2e-5  # of the largest number compared with
 
 
 @functools.cache
@@ -58,30 +58,26 @@ def embed_after(prompt, embeddings):
     return jnp.concatenate([rows, embeddings], axis=1)
 
 
-def assert_close(ours, golden):
-    np.testing.assert_allclose(ours, golden, rtol=0, atol=RELATIVE * np.abs(golden).max())
-
-
 def test_a_row_alone_gets_hugging_faces_logits(case):
     decoder, params, golden = case
     length = golden["lengths"][0]
     ours = logits_of(decoder, params, decoder.embed(params, golden["tokens"][:1, :length]))
-    assert_close(ours[0], golden["logits"][0, :length])
+    close(ours[0], golden["logits"][0, :length], LOGITS)
 
 
 def test_a_padded_batch_gets_hugging_faces_logits_of_each_row_alone(case):
     decoder, params, golden = case
     ours = logits_of(decoder, params, decoder.embed(params, golden["tokens"]))
     for i, length in enumerate(golden["lengths"]):
-        assert_close(ours[i, :length], golden["logits"][i, :length])
-        assert_close(ours[i, :length], golden["padded_logits"][i, :length])  # by its mask and positions
+        close(ours[i, :length], golden["logits"][i, :length], LOGITS)
+        close(ours[i, :length], golden["padded_logits"][i, :length], LOGITS)  # by its mask and positions
 
 
 def test_a_soft_prompt_gets_the_logits_of_inputs_embeds(case):
     decoder, params, golden = case
     ours = logits_of(decoder, params, embed_after(golden["prompt"], decoder.embed(params, golden["tokens"])))
     for i, length in enumerate(golden["lengths"] + len(golden["prompt"])):
-        assert_close(ours[i, :length], golden["prompt_logits"][i, :length])
+        close(ours[i, :length], golden["prompt_logits"][i, :length], LOGITS)
 
 
 def test_the_prompts_loss_and_gradient_are_torchs(case):
@@ -97,8 +93,8 @@ def test_the_prompts_loss_and_gradient_are_torchs(case):
         return -jnp.take_along_axis(scores, wanted[..., None], axis=-1).mean()
 
     value, gradient = jax.jit(jax.value_and_grad(loss))(jnp.asarray(golden["prompt"]))
-    assert_close(value, golden["loss"])
-    assert_close(gradient, golden["gradient"])
+    close(value, golden["loss"], LOSS)
+    close(gradient, golden["gradient"], GRADIENT)
 
 
 def test_greedy_tokens_of_a_padded_batch_over_the_cache_are_hugging_faces_of_each_row_alone(case):
@@ -147,7 +143,7 @@ def test_every_step_over_the_cache_gives_the_logits_of_the_whole_sequence(case):
 
     ours = np.asarray(steps(params, embedded))  # [step, row, V]
     for row, length in enumerate(lengths + len(golden["prompt"])):
-        assert_close(ours[:, row], whole[row, length : length + count])
+        close(ours[:, row], whole[row, length : length + count], LOGITS)
 
 
 @pytest.fixture
@@ -171,22 +167,22 @@ def test_the_embeddings_with_their_positions_are_hugging_faces(case):
     tokens = golden["part_tokens"]
     positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
     entered, _ = nnx.merge(decoder.graphdef, params).enter(decoder.embed(params, tokens), positions)
-    assert_close(entered, golden["entered"])
+    close(entered, golden["entered"], PART)
 
 
 def test_one_norm_is_hugging_faces(case, layer):
-    assert_close(layer[0].attention_norm(case[2]["part_input"]), case[2]["normed"])
+    close(layer[0].attention_norm(case[2]["part_input"]), case[2]["normed"], PART)
 
 
 def test_one_attention_is_hugging_faces(case, layer):
     block, angles, attend = layer
-    assert_close(block.attention(case[2]["attention_in"], angles, attend)[0], case[2]["attention_out"])
+    close(block.attention(case[2]["attention_in"], angles, attend)[0], case[2]["attention_out"], PART)
 
 
 def test_one_feed_forward_network_is_hugging_faces(case, layer):
-    assert_close(layer[0].mlp(case[2]["part_input"]), case[2]["mlp"])
+    close(layer[0].mlp(case[2]["part_input"]), case[2]["mlp"], PART)
 
 
 def test_one_block_is_hugging_faces(case, layer):
     block, angles, attend = layer
-    assert_close(block(case[2]["part_input"], angles, attend)[0], case[2]["block"])
+    close(block(case[2]["part_input"], angles, attend)[0], case[2]["block"], LAYER)

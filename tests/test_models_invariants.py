@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tolerances import FINITE_DIFFERENCE, LOGITS, PART, close
 
 from ipt_jax.models.cache import empty_segment
 from tests import tiny
 
 FAMILIES = ("gpt2", "llama")
-TOLERANCE = {"rtol": 0, "atol": 2e-5}
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -42,7 +42,7 @@ def test_pads_never_change_the_logits_of_real_tokens(lm):
             padded[i, :n] = tokens[i, :n]
         together = logits_of(lm, lm.decoder.embed(lm.params, padded))
         for i, n in enumerate(lengths):
-            np.testing.assert_allclose(together[i, :n], alone[i], **TOLERANCE)
+            close(together[i, :n], alone[i], LOGITS)
 
 
 def test_no_position_sees_what_comes_after_it(lm):
@@ -90,7 +90,7 @@ def test_prefill_and_cached_steps_equal_the_whole_sequence(family, overrides):
         newest = decoder.embed(params, tokens[np.arange(3), :, places])
         hidden, generated = step_once(params, layers, newest, context, generated, lengths, step)
         expected = whole[np.arange(3), :, places]
-        np.testing.assert_allclose(decoder.project(params, hidden), expected, **TOLERANCE)
+        close(decoder.project(params, hidden), expected, LOGITS)
 
 
 @pytest.mark.parametrize("shared", [0, 1, 70])
@@ -103,9 +103,9 @@ def test_prefill_gives_the_last_hidden_state_whether_or_not_a_part_in_common_cam
     if shared:
         _, before = prefill(params, embeddings[:, :shared], np.array([shared - 1] * 2))
     hidden, cache = prefill(params, embeddings[:, shared:], last - shared, before)
-    np.testing.assert_allclose(hidden, whole[np.arange(2), last], **TOLERANCE)
+    close(hidden, whole[np.arange(2), last], LOGITS)
     for ours, plain in zip(cache, prefill(params, embeddings, last)[1], strict=True):
-        np.testing.assert_allclose(ours, plain, **TOLERANCE)
+        close(ours, plain, LOGITS)
 
 
 def test_the_prompts_gradient_equals_finite_differences(lm):
@@ -121,7 +121,7 @@ def test_the_prompts_gradient_equals_finite_differences(lm):
 
     width = 1e-3
     slope = (loss(prompt + width * direction) - loss(prompt - width * direction)) / (2 * width)
-    assert jnp.vdot(jax.jit(jax.grad(loss))(prompt), direction) == pytest.approx(float(slope), rel=1e-2)
+    close(jnp.vdot(jax.jit(jax.grad(loss))(prompt), direction), slope, FINITE_DIFFERENCE)
 
 
 def test_an_untied_head_differs_from_a_tied_one_and_uses_its_own_table():
@@ -129,7 +129,7 @@ def test_an_untied_head_differs_from_a_tied_one_and_uses_its_own_table():
     hidden = jax.random.normal(jax.random.key(0), (2, 32))
     table = dict(tiny.hf_tensors(tiny.hf_config("llama", tie_word_embeddings=False)))["lm_head.weight"]
     expected = untied.decoder.normalise(untied.params, hidden) @ table.T
-    np.testing.assert_allclose(untied.decoder.project(untied.params, hidden), expected, **TOLERANCE)
+    close(untied.decoder.project(untied.params, hidden), expected, PART)
     assert len(jax.tree.leaves(untied.params)) == len(jax.tree.leaves(tied.params)) + 1
 
 

@@ -12,8 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from devices import simulated
 from jax.experimental.pallas import tpu as pallas_tpu
 from test_models_golden import load_case
+from tolerances import ATTENTION_GRADIENT, ELEMENTARY, GRADIENT, close
 
 from ipt_jax.errors import InputError
 from ipt_jax.models import attention, loading, tpu_attention
@@ -70,14 +72,15 @@ def test_the_kernel_gives_result_and_gradients_of_attention_written_out(rule, mo
     with on_tpu_or(pallas_tpu.InterpretParams()):
         ours = answers(tpu_attention.tpu_attention, rule)(*inputs)
     for x, y in zip(ours, answers(plain_attention, rule)(*inputs), strict=True):
-        np.testing.assert_allclose(x, y, rtol=0, atol=2e-5)
+        close(x, y, ATTENTION_GRADIENT)
 
 
 def test_bfloat16_queries_and_keys_carry_slopes_and_positions_with_all_their_bits():
     length, heads = 1100, jnp.zeros((1, 1100, HEADS, WIDTH), jnp.bfloat16)
     query, key = tpu_attention._with_distances(heads[:, :1], heads[:, :, :1], SLOPES)
     scores = jnp.einsum("btnh,bsgh->ns", query, key, preferred_element_type=jnp.float32)
-    np.testing.assert_allclose(scores, SLOPES[:, None].astype(np.float64) * np.arange(length), rtol=1e-6)
+    expected = SLOPES[:, None].astype(np.float64) * np.arange(length)
+    close(scores, expected, ELEMENTARY, scale=expected)
 
 
 def test_in_bfloat16_the_kernel_is_as_near_to_float32_as_attention_written_out():
@@ -131,7 +134,7 @@ def test_the_decoder_gives_the_same_by_the_kernel_as_by_xla(case):
     with on_tpu_or(PLAIN_INTERPRETER):
         ours = everything(decoder)(rows)
     for x, y in zip(jax.tree.leaves(ours), jax.tree.leaves(everything(plain)(rows)), strict=True):
-        np.testing.assert_allclose(x, y, rtol=0, atol=2e-5 * np.abs(y).max())
+        close(x, y, GRADIENT)
 
 
 def test_a_rule_that_the_kernel_lacks_goes_to_attention_written_out():
@@ -142,9 +145,10 @@ def test_a_rule_that_the_kernel_lacks_goes_to_attention_written_out():
 
 ON_FOUR_DEVICES = """
 import sys
-import jax, numpy as np
+import jax
 from jax.experimental.pallas import tpu as pallas_tpu
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from tolerances import ATTENTION_GRADIENT, close
 from test_models_tpu_attention import PLAIN_INTERPRETER, RULES, answers, plain_attention, random_heads, tpu_attention
 rule, inputs = RULES["all of a scanned layer"], random_heads()
 expected = answers(plain_attention, rule)(*inputs)
@@ -154,7 +158,7 @@ for shape in ((2, 2), (1, 4)):  # four devices for two key-value heads: each has
     with pallas_tpu.force_tpu_interpret_mode(PLAIN_INTERPRETER):
         ours = answers(tpu_attention.tpu_attention, rule)(*spread)
     for x, y in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(x, y, rtol=0, atol=2e-5)
+        close(x, y, ATTENTION_GRADIENT)
     jax.jit(answers(tpu_attention.tpu_attention, rule)).trace(*spread).lower(lowering_platforms=("tpu",))
 print("same")
 """
@@ -164,9 +168,7 @@ print("same")
 def test_on_a_mesh_each_device_runs_the_kernel_on_its_own_rows_and_heads():
     tests = Path(__file__).parent
     environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
-        "JAX_PLATFORMS": "cpu",
+        **simulated(4),
         "PYTHONPATH": os.pathsep.join((str(tests.parent), str(tests))),
     }
     command = [sys.executable, "-c", ON_FOUR_DEVICES]

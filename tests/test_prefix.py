@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_batch import decode
 from test_decoding import LMS, PROMPTS
+from tolerances import LOG_PROBABILITY, WRITTEN_SCORE, close
 
 from ipt_jax import generation, prefix
 from ipt_jax.prefix import Prefix, best_cut, share_prefix
@@ -67,7 +68,7 @@ def test_the_same_tokens_come_out_with_and_without_a_shared_prefix(family, promp
     assert isinstance(shared, Prefix) and sorted(set(index)) == [0, 1, 2]
     for ours, expected in zip(generate(lm, PROMPTS[:, :prompt_rows], work, search), apart, strict=True):
         assert ours.tokens == expected.tokens
-        assert ours.log_probability == pytest.approx(expected.log_probability, rel=1e-4)
+        close(ours.log_probability, expected.log_probability, LOG_PROBABILITY)
 
 
 @pytest.mark.parametrize("case", ["bloom", "gemma3"])  # distances that count, and windows that a prefix reaches out of
@@ -85,7 +86,7 @@ def test_other_positions_and_windows_see_a_prefix_where_it_stands(case, monkeypa
     assert shared.tokens == 12 and shared.prompt_rows == len(golden["prompt"])
     together = decode(decoder, params, shared, *rest, Search(5), end_tokens=1)
     np.testing.assert_array_equal(together.tokens, apart.tokens)
-    np.testing.assert_allclose(together.score, apart.score, rtol=1e-4)
+    close(together.score, apart.score, WRITTEN_SCORE)
 
 
 def test_a_prefix_is_run_apart_only_where_that_saves_enough_positions():

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from official import FULL, whole_release
 from retrieval_oracle import cases, expected, pool_of
+from tolerances import BM25, close
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval import SELECTIONS, Pool, bm25, bm25_neighbours
@@ -47,7 +48,7 @@ def test_bm25_neighbours_are_those_of_a_full_sort(case, k, selection, exclude, m
         found = bm25_neighbours(queries, pool, k, **options)
     indices, similarities, duplicates = oracle
     assert found.indices.tolist() == indices.tolist()
-    np.testing.assert_allclose(found.similarities, similarities, rtol=1e-6)
+    close(found.similarities, similarities, BM25)
     assert found.duplicates_excluded == duplicates
 
 
@@ -67,7 +68,7 @@ def test_a_score_is_lucenes_formula_over_the_whole_pool_repetitions_included():
     by_hand = np.array([score(text, length) for text, length in zip(texts, lengths, strict=True)])
     found = bm25_neighbours(Pool(["test:0"], [" ".join(query)]), pool_of(texts), 5)
     assert found.indices[0].tolist() == np.argsort(-by_hand, kind="stable").tolist() == [0, 1, 3, 2, 4]
-    np.testing.assert_allclose(found.similarities[0], by_hand[found.indices[0]], rtol=1e-6)
+    close(found.similarities[0], by_hand[found.indices[0]], BM25)
 
 
 def test_words_are_lower_cased_runs_of_letters_digits_and_underscores_of_any_script():
@@ -115,9 +116,9 @@ def test_on_all_of_darts_training_inputs_neighbours_are_those_of_a_full_sort(sel
     scores = matrix(queries, pool, method="lucene", k1=1.5, b=0.75).astype(np.float64)
     indices, similarities, duplicates = expected(queries, pool, scores, 3, selection, True)
     found = bm25_neighbours(queries, pool, 3, selection=selection)
-    np.testing.assert_allclose(found.similarities, similarities, rtol=1e-5)
+    close(found.similarities, similarities, BM25)
     # Sums in another order differ in the last bit, so equals may stand in another order: their scores are right.
-    np.testing.assert_allclose(np.take_along_axis(scores, found.indices, axis=1), similarities, rtol=1e-5)
+    close(np.take_along_axis(scores, found.indices, axis=1), similarities, BM25)
     assert (found.indices == indices).mean() > 0.9
     assert found.duplicates_excluded == duplicates
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from retrieval_oracle import cases, expected, pool_of
+from tolerances import COSINE, close
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval import SELECTIONS, dense, dense_neighbours
@@ -61,7 +62,7 @@ def test_a_pool_of_many_chunks_gives_what_numpy_sorts(selection, entry_block, mo
     np.fill_diagonal(cosines, np.inf if selection == "farthest" else -np.inf)
     order = np.argsort(cosines if selection == "farthest" else -cosines, axis=1)[:, :3]
     assert (found.indices == order).all()
-    np.testing.assert_allclose(found.similarities, np.take_along_axis(cosines, order, axis=1), atol=1e-6)
+    close(found.similarities, np.take_along_axis(cosines, order, axis=1), COSINE)
 
 
 @given(st.sampled_from([3, 6]), st.sampled_from([1, 4]), st.integers(0, 2**31))

@@ -6,6 +6,7 @@ import types
 import numpy as np
 import pytest
 from tiny import tiny_lm
+from tolerances import MEAN_STATE, close
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval import MeanHiddenStates, SentenceEncoder, embedders
@@ -18,7 +19,7 @@ def test_a_vector_is_the_mean_of_a_texts_own_states_whatever_stands_beside_it(tm
     vectors = embed(texts)
     ids = np.asarray(lm.tokenizer.encode(texts[1]))[None]
     states = lm.decoder.normalise(lm.params, lm.decoder.hidden(lm.params, lm.decoder.embed(lm.params, ids)))
-    np.testing.assert_allclose(vectors[1], np.asarray(states)[0].mean(axis=0), rtol=1e-4, atol=1e-5)
+    close(vectors[1], np.asarray(states)[0].mean(axis=0), MEAN_STATE)
     assert np.isfinite(vectors).all()
 
 
@@ -29,7 +30,7 @@ def test_the_bos_before_a_text_is_seen_and_not_counted(tmp_path):
     for text, vector in zip(["short", "a longer text"], vectors, strict=True):
         ids = np.asarray([7, *lm.tokenizer.encode(text)])[None]
         states = lm.decoder.normalise(lm.params, lm.decoder.hidden(lm.params, lm.decoder.embed(lm.params, ids)))
-        np.testing.assert_allclose(vector, np.asarray(states)[0, 1:].mean(axis=0), rtol=1e-4, atol=1e-5)
+        close(vector, np.asarray(states)[0, 1:].mean(axis=0), MEAN_STATE)
 
 
 def test_vectors_are_kept_on_disk_under_what_they_were_made_of(tmp_path, monkeypatch):

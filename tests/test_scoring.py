@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tiny import tiny_lm
+from tolerances import ELEMENTARY, LOG_PROBABILITY, close
 
 from ipt_jax import programs
 from ipt_jax.errors import InputError
@@ -28,9 +29,9 @@ def test_each_token_has_the_log_probability_that_the_whole_sequence_gives_it(lm)
         # `logits` begins at the first token: what the prompt's last row predicts is not there.
         first = 0 if row else 1
         expected = [logits[i, len(row) + j - 1, more[j]] for j in range(first, len(more))]
-        assert list(got.token_log_probabilities[first:]) == pytest.approx(expected, abs=1e-4)
+        close(got.token_log_probabilities[first:], expected, LOG_PROBABILITY)
         assert len(got.token_log_probabilities) == len(more)
-        assert got.log_probability == pytest.approx(sum(got.token_log_probabilities), abs=1e-5)
+        close(got.log_probability, sum(got.token_log_probabilities), ELEMENTARY)
 
 
 @pytest.mark.parametrize("num_beams", [1, 3])
@@ -38,8 +39,8 @@ def test_what_was_generated_scores_what_generation_said(lm, num_beams):
     rows = [row for row in ROWS if row]
     generated = lm.generate(rows, PROMPT, max_new_tokens=4, num_beams=num_beams)
     for got, scored in zip(generated, lm.score(rows, [g.tokens for g in generated], PROMPT), strict=True):
-        assert scored.token_log_probabilities == pytest.approx(got.token_log_probabilities, abs=1e-4)
-        assert scored.log_probability == pytest.approx(got.log_probability, abs=1e-4)
+        close(scored.token_log_probabilities, got.token_log_probabilities, LOG_PROBABILITY)
+        close(scored.log_probability, got.log_probability, LOG_PROBABILITY)
 
 
 def test_a_few_batch_shapes_serve_all_rows(lm):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tolerances import FOLD, close
 
 from ipt_jax.errors import InputError
 from ipt_jax.soft_prompt import ACTIVATIONS, SoftPrompts, prepend
@@ -26,7 +27,7 @@ def test_folding_is_the_table_plus_the_mlp_of_the_table():
     arrays = {name.split(".")[-2]: np.asarray(value, np.float64) for name, value in flat.items()}
     inner = np.tanh(np.einsum("kpe,kef->kpf", arrays["table"], arrays["down"]) + arrays["down_bias"][:, None])
     expected = arrays["table"] + np.einsum("kpf,kfe->kpe", inner, arrays["up"]) + arrays["up_bias"][:, None]
-    np.testing.assert_allclose(prompts.fold(params), expected, rtol=1e-5, atol=1e-5)
+    close(prompts.fold(params), expected, FOLD)
 
 
 def test_a_members_mlp_depends_on_its_own_seed_alone():
@@ -49,7 +50,7 @@ def test_without_the_residual_path_the_rows_are_what_the_mlp_gives():
     with_path, params = SoftPrompts.create(ROWS, **settings)
     without, own = SoftPrompts.create(ROWS, **settings, residual=False)
     assert np.abs(without.fold(own) - ROWS).max() > 0.1  # an untrained MLP already moves them
-    np.testing.assert_allclose(with_path.fold(own) - ROWS, without.fold(own), rtol=1e-5, atol=1e-6)
+    close(with_path.fold(own), ROWS + without.fold(own), FOLD)
     assert (np.asarray(params["mlp"]["down"][...]) == np.asarray(own["mlp"]["down"][...])).all()
 
 
@@ -63,7 +64,7 @@ def test_every_hidden_layer_has_its_own_weights_and_the_activation_behind_it(act
     x = ACTIVATIONS[activation](np.einsum("kpe,keh->kph", ROWS, mlp["down"]))
     for layer in range(2):
         x = ACTIVATIONS[activation](np.einsum("kph,khi->kpi", x, mlp["inner"][:, layer]))
-    np.testing.assert_allclose(prompts.fold(params), np.einsum("kph,khe->kpe", x, mlp["up"]), rtol=1e-4, atol=1e-5)
+    close(prompts.fold(params), np.einsum("kph,khe->kpe", x, mlp["up"]), FOLD)
 
 
 def test_an_unknown_activation_lists_the_choices():

@@ -8,7 +8,8 @@ import numpy as np
 import optax
 import pytest
 from test_models_attention import GROUPS, HEADS, RULES, WIDTH
-from test_models_golden import CASES, assert_close, load_case
+from test_models_golden import CASES, load_case
+from tolerances import ATTENTION, ATTENTION_GRADIENT, ELEMENTARY, GRADIENT, HEAD, LOGITS, LOSS, close
 
 from ipt_jax.batching import Batch
 from ipt_jax.losses import LOGITS_BUDGET, block_words, member_losses, token_losses
@@ -19,11 +20,6 @@ from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 # Ways in which families differ: ALiBi, a window in some layers with softcaps of scores and logits, a norm after the
 # residual with a projection around the blocks, parallel residuals. The others are slow proofs.
 FAMILIES = ["bloom", "gemma2", "opt_post_norm_projected", "gpt_neox"]
-
-
-def relative_error(ours, wanted):
-    ours, wanted = np.asarray(ours, np.float64), np.asarray(wanted, np.float64)
-    return np.abs(ours - wanted).max() / np.abs(wanted).max()
 
 
 @pytest.mark.parametrize(("name", "block"), [*((name, 4) for name in RULES), ("plain", 64), ("window", 3)])
@@ -43,8 +39,9 @@ def test_attention_in_blocks_of_queries_and_its_gradient_are_those_of_the_whole_
 
     (_, ours), our_gradients = answer(functools.partial(blocked_attention, block=block))
     (_, wanted), gradients = answer(plain_attention)
-    assert relative_error(ours, wanted) <= 1e-6
-    assert max(map(relative_error, our_gradients, gradients)) <= 1e-5
+    close(ours, wanted, ATTENTION)
+    for our_gradient, gradient in zip(our_gradients, gradients, strict=True):
+        close(our_gradient, gradient, ATTENTION_GRADIENT)
 
 
 def test_queries_at_some_places_get_what_they_get_among_all():
@@ -54,7 +51,7 @@ def test_queries_at_some_places_get_what_they_get_among_all():
         whole = causal_attention(query, key, value, RULES[name])
         chosen = jnp.take_along_axis(query, places[..., None, None], axis=1)
         ours = plain_attention(chosen, key, value, RULES[name], places)
-        np.testing.assert_allclose(ours, jnp.take_along_axis(whole, places[..., None, None], axis=1), atol=2e-6)
+        close(ours, jnp.take_along_axis(whole, places[..., None, None], axis=1), ATTENTION)
 
 
 def test_no_sequence_is_cut_into_more_than_eight_blocks():
@@ -88,16 +85,16 @@ def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(so
 
     (_, wanted), gradient = obvious(hidden)
     (_, losses), our_gradient = jax.jit(jax.value_and_grad(ours, has_aux=True))(hidden)
-    assert relative_error(losses, wanted) <= 1e-5
-    assert relative_error(our_gradient, gradient) <= 1e-5
-    assert relative_error(jax.jit(ours)(hidden)[1], wanted) <= 1e-5  # without a gradient it takes another way
+    close(losses, wanted, HEAD)
+    close(our_gradient, gradient, HEAD)
+    close(jax.jit(ours)(hidden)[1], wanted, HEAD)  # without a gradient it takes another way
 
 
 def test_losses_stay_finite_where_logits_are_far_beyond_what_exp_can_hold():
     hidden, table = jnp.full((1, 1, 4), 30.0), jnp.concatenate([jnp.ones((5, 4)), -jnp.ones((5, 4))]) * 10
     for target, wanted in ((0, np.log(5.0)), (9, 2400 + np.log(5.0))):
         loss = token_losses(hidden, table, jnp.array([[target]]), block=4)
-        np.testing.assert_allclose(loss[0, 0], wanted, rtol=1e-6)
+        close(loss[0, 0], wanted, ELEMENTARY)
 
 
 def test_no_block_of_logits_passes_the_budget_and_no_word_is_left_out():
@@ -142,8 +139,8 @@ def test_the_training_path_gives_the_prompt_torchs_loss_and_gradient(name):
         return (total / count)[0]
 
     value, gradient = loss(jnp.asarray(golden["prompt"]))
-    assert_close(value, golden["loss"])
-    assert_close(gradient, golden["gradient"])
+    close(value, golden["loss"], LOSS)
+    close(gradient, golden["gradient"], GRADIENT)
 
 
 @pytest.mark.parametrize("name", ["bloom", "gemma2", pytest.param("mistral_window", marks=pytest.mark.slow)])
@@ -169,8 +166,8 @@ def test_rows_of_several_blocks_get_the_gradient_of_the_whole_sequence_whatever_
     (_, wanted), gradient = answer(long_way)
     for rematerialisation in REMATERIALISATIONS if name == "gemma2" else ["dots"]:
         (_, ours), our_gradient = answer(lambda x, kind=rematerialisation: decoder.hidden_at(params, x, places, kind))
-        assert relative_error(ours, wanted) <= 1e-5
-        assert relative_error(our_gradient, gradient) <= 2e-5
+        close(ours, wanted, LOGITS)
+        close(our_gradient, gradient, GRADIENT)
 
 
 @pytest.mark.parametrize("axis", ["members", "rows"])
@@ -190,8 +187,8 @@ def test_a_members_loss_and_gradient_are_those_of_its_solo_run(axis):
     for k in range(2):
         own = jax.tree.map(lambda array, k=k: array[k : k + 1], batch)
         (_, alone), gradient = loss(prompts[k : k + 1], own)
-        np.testing.assert_allclose(together[k], alone[0], rtol=1e-6)
-        assert relative_error(gradients[k], gradient[0]) <= 1e-5
+        close(together[k], alone[0], LOSS)
+        close(gradients[k], gradient[0], GRADIENT)
 
 
 def test_every_product_of_the_gradient_asks_for_all_bits_of_float32():
