@@ -1,6 +1,6 @@
 """Run by `test_sharding` on eight simulated devices: prints whether they write the tokens of one.
 
-python tests/decode_on_devices.py FOLDER_OF_A_LANGUAGE_MODEL DATA,MODEL …
+python tests/decode_on_devices.py FOLDER_OF_A_LANGUAGE_MODEL BEAMS DATA,MODEL …
 """
 
 import json
@@ -16,31 +16,25 @@ from ipt_jax.mesh import replicated
 from ipt_jax.models.loading import load
 from ipt_jax.search import Search
 
-SEARCHES = [Search(max_new_tokens=6), Search(max_new_tokens=6, num_beams=2)]
 PROMPTS = np.random.default_rng(0).standard_normal((2, 3, 32)).astype(np.float32)
 WORK = [(row % 2, np.random.default_rng(row).integers(1, 200, 3 + row).tolist()) for row in range(11)]
 
 
-def written(folder, mesh):
-    """For each search and row: the tokens and their log-probability."""
+def written(folder, search, mesh):
+    """For each row: the tokens and their log-probability."""
     lm = load(folder, mesh=mesh)
     prompts = jax.device_put(PROMPTS, None if mesh is None else replicated(mesh))
-    found = []
-    for search in SEARCHES:
-        rows = generation.generate(
-            lm.decoder, lm.params, lm.tokenizer, prompts, WORK, search, batch_size=8, devices=mesh
-        )
-        found.append(dict(pair for part in rows for pair in part))
-    return lm.decoder.config.num_kv_heads, found
+    rows = generation.generate(lm.decoder, lm.params, lm.tokenizer, prompts, WORK, search, batch_size=8, devices=mesh)
+    return lm.decoder.config.num_kv_heads, dict(pair for part in rows for pair in part)
 
 
 def main():
-    _, alone = written(sys.argv[1], None)
-    results = []
-    for shape in (tuple(map(int, text.split(","))) for text in sys.argv[2:]):
+    folder, search, results = sys.argv[1], Search(max_new_tokens=6, num_beams=int(sys.argv[2])), []
+    _, alone = written(folder, search, None)
+    for shape in (tuple(map(int, text.split(","))) for text in sys.argv[3:]):
         mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
-        heads, together = written(sys.argv[1], mesh)
-        pairs = [(one[i], other[i]) for one, other in zip(alone, together, strict=True) for i in one]
+        heads, together = written(folder, search, mesh)
+        pairs = [(alone[i], together[i]) for i in alone]
         same = sum(one.tokens == other.tokens for one, other in pairs) / len(pairs)
         apart = max(
             error_of(other.log_probability, one.log_probability, least=LOG_PROBABILITY.least) for one, other in pairs

@@ -1,4 +1,7 @@
-"""Run by `test_sharding` on eight simulated devices: prints how far their answers are from those of one."""
+"""Run by `test_sharding` on eight simulated devices: prints how far their answers are from those of one.
+
+python tests/eight_devices.py CASE DATA,MODEL …
+"""
 
 import json
 import sys
@@ -51,7 +54,7 @@ def main():
     decoder, params, golden = load_case(case)
     rows, prompt = np.tile(golden["tokens"], (3, 1))[:8], golden["prompt"]
     whole = answers(decoder, params, rows, prompt)
-    for shape in ((8, 1), (1, 8), (2, 4)):
+    for shape in (tuple(map(int, text.split(","))) for text in sys.argv[2:]):
         mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
         own, spread = load_onto(case, mesh)
         cut = sum(leaf.sharding.shard_shape(leaf.shape) != leaf.shape for leaf in jax.tree.leaves(spread))

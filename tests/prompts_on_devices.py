@@ -1,4 +1,9 @@
-"""Run by `test_population` on eight simulated devices: prints how far populations laid out differently end apart."""
+"""Run by `test_population` on eight simulated devices: prints how far populations laid out differently end apart.
+
+python tests/prompts_on_devices.py FOLDER AXIS OPTIMIZER REPARAMETERISATION DEVICES [DEVICES]
+
+One device trains; one begins, and so many, which share out the members or the rows, go on; so many train from the start.
+"""
 
 import json
 import logging
@@ -32,6 +37,7 @@ def mesh_of(count):
 def train(workdir, devices, axis, learning_rate=1e-2):
     """f32[K, P, E], the prompts after their training."""
     config = common.get_config()
+    config.training.optimizer, config.prompt.reparameterisation = sys.argv[3:5]
     config.layout.prompt_tokens, config.prompt.hidden = P, 8
     config.training.update({"steps": STEPS, "eval_every": STEPS, "learning_rate": learning_rate})
     config.runs = {"pt": {"seed": tuple(range(MEMBERS))}}
@@ -55,7 +61,7 @@ def train(workdir, devices, axis, learning_rate=1e-2):
     return np.stack([load_prompt(member.folder.prompt) for member in members])
 
 
-def train_part_on_one_and_the_rest_on_four(workdir):
+def train_part_on_one_and_the_rest_on(devices, workdir, axis):
     """SIGTERM comes while the batch of step 4 is made; the checkpoint then is of 3 or 4 steps on one device."""
     indices = batching.step_indices
 
@@ -71,7 +77,7 @@ def train_part_on_one_and_the_rest_on_four(workdir):
     except SystemExit:
         batching.step_indices = indices
     (state,) = workdir.glob("populations/*/checkpoints/[1-9]*")
-    return int(state.name), train(workdir, 4, "members")
+    return int(state.name), train(workdir, devices, axis)
 
 
 def warnings_of(action):
@@ -85,14 +91,10 @@ def warnings_of(action):
 
 
 def main():
-    workdir = Path(sys.argv[1])
+    workdir, axis = Path(sys.argv[1]), sys.argv[2]
     alone = train(workdir / "one", 1, "rows")
-    stopped_at, resumed = train_part_on_one_and_the_rest_on_four(workdir / "resumed")
-    ends = {
-        "rows": train(workdir / "rows", 8, "rows"),
-        "members": train(workdir / "members", 8, "members"),
-        "resumed": resumed,
-    }
+    stopped_at, resumed = train_part_on_one_and_the_rest_on(int(sys.argv[5]), workdir / "resumed", axis)
+    ends = {"resumed": resumed} | {f"on {count}": train(workdir / count, int(count), axis) for count in sys.argv[6:]}
     errors = {name: error_of(end, alone) for name, end in ends.items()}
     told = {
         "errors": errors,

@@ -26,7 +26,6 @@ QUICK = {
     "gpt2_tied": ("beams_4", "beams_4_all_processors"),
     "opt": ("beams_4_early",),
     "bloom": ("beams_5_never_early",),
-    "llama_tied_grouped": ("greedy",),
     "qwen3": ("greedy_all_processors",),
     "gemma2": ("beams_4_favouring_short_ones",),
 }

@@ -46,10 +46,10 @@ def test_logits_are_those_of_the_row_alone_and_zero_past_its_length(lm):
 
 
 def test_generation_keeps_the_order_of_its_rows_and_uses_the_prompt(lm):
-    rows = [[5] * 40, [6], [7] * 20]
+    rows = [[5] * 14, [6], [7] * 9]
     with_prompt = lm.generate(rows, PROMPT, max_new_tokens=4)
     assert [g.tokens for g in with_prompt] == [lm.generate([row], PROMPT, max_new_tokens=4)[0].tokens for row in rows]
-    assert [g.tokens for g in with_prompt] != [g.tokens for g in lm.generate(rows, max_new_tokens=4)]
+    assert [g.tokens for g in with_prompt] != [g.tokens for g in lm.generate(rows, -PROMPT, max_new_tokens=4)]
     assert lm.generate([]) == []
 
 

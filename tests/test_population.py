@@ -17,18 +17,27 @@ from ipt_jax.storage import write_json
 TESTS = Path(__file__).parent
 
 
-@pytest.fixture(scope="module")
-def on_devices(tmp_path_factory):
-    return answer_of([str(TESTS / "prompts_on_devices.py"), str(tmp_path_factory.mktemp("devices"))], 8, folder=TESTS)
+# The quick one has the smallest program, and eight devices only go on with what one began.
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("rows", "sgd", "none", "8"),
+        pytest.param(("rows", "adamw", "mlp", "4", "8"), marks=pytest.mark.slow),
+        pytest.param(("members", "adamw", "mlp", "4", "8"), marks=pytest.mark.slow),
+    ],
+    ids="-".join,
+)
+def on_devices(request, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("devices"))
+    return answer_of([str(TESTS / "prompts_on_devices.py"), folder, *request.param], 8, folder=TESTS)
 
 
-@pytest.mark.parametrize("axis", ["rows", "members"])
-def test_eight_devices_train_eight_prompts_as_one_device_does_whatever_they_share_out(on_devices, axis):
-    within(on_devices["errors"][axis], TRAINING)
+def test_devices_train_eight_prompts_as_one_device_does_whatever_they_share_out(on_devices):
+    within(max(on_devices["errors"].values()), TRAINING)
     assert on_devices["apart"] > 100 * TRAINING.limit
 
 
-def test_a_checkpoint_of_one_device_goes_on_on_four(on_devices):
+def test_a_checkpoint_of_one_device_goes_on_on_several(on_devices):
     assert on_devices["stopped_at"] in (3, 4)
     within(on_devices["errors"]["resumed"], TRAINING)
 

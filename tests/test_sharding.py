@@ -15,25 +15,29 @@ from ipt_jax.models.sharding import part_of, sharding, spread_heads
 from ipt_jax.models.weights import places
 
 TESTS = Path(__file__).parent
-MESHES = {(8, 1), (1, 8), (2, 4)}  # data only, model only, mixed
+MESHES = ((8, 1), (1, 8), (2, 4))  # data only, model only, mixed
 # Between them they have every kind of place; the quick ones words that do not divide and a key-value head for two.
 CASES = [
-    "gpt2_tied",
-    "llama_tied_grouped",
-    *(pytest.param(case, marks=pytest.mark.slow) for case in ("bloom", "gemma3", "opt_post_norm_projected")),
+    ("gpt2_tied", [(1, 8)]),
+    ("llama_tied_grouped", [(2, 4)]),
+    *(
+        pytest.param(case, MESHES, marks=pytest.mark.slow)
+        for case in ("bloom", "gemma3", "gpt2_tied", "llama_tied_grouped", "opt_post_norm_projected")
+    ),
 ]
 
 
-def on_eight(script, *arguments):
+def on_eight(script, *arguments, meshes):
     """What a script prints of eight devices: mesh → how far it is from one device."""
-    printed = answer_of([str(TESTS / script), *arguments], 8, folder=TESTS)
+    shapes = [f"{data},{model}" for data, model in meshes]
+    printed = answer_of([str(TESTS / script), *arguments, *shapes], 8, folder=TESTS)
     return {tuple(row["mesh"]): row for row in printed}
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case):
-    rows = on_eight("eight_devices.py", case)
-    assert set(rows) == MESHES
+@pytest.mark.parametrize(("case", "meshes"), CASES)
+def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case, meshes):
+    rows = on_eight("eight_devices.py", case, meshes=meshes)
+    assert set(rows) == set(meshes)
     for (_, model), row in rows.items():
         within(row["errors"][0], LOGITS)
         within(row["errors"][1], GRADIENT)
@@ -42,13 +46,16 @@ def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case):
             assert row["kv_heads"] == (4 if model == 4 else 2)
 
 
-@pytest.mark.parametrize("heads", [{(8, 1): 2, (2, 4): 4}, pytest.param({(1, 8): 8}, marks=pytest.mark.slow)])
-def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(heads, tmp_path):
+@pytest.mark.parametrize(
+    ("beams", "heads"),
+    [(2, {(2, 4): 4}), *(pytest.param(n, {(8, 1): 2, (2, 4): 4, (1, 8): 8}, marks=pytest.mark.slow) for n in (1, 2))],
+)
+def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(beams, heads, tmp_path):
     folder = write_hf_folder(tmp_path / "lm", "llama", num_attention_heads=8, num_key_value_heads=2)
-    rows = on_eight("decode_on_devices.py", str(folder), *(f"{data},{model}" for data, model in heads))
+    rows = on_eight("decode_on_devices.py", str(folder), str(beams), meshes=heads)
     assert {mesh: row["kv_heads"] for mesh, row in rows.items()} == heads
     for row in rows.values():
-        assert row["rows"] == 22 and row["same"] == 1
+        assert row["rows"] == 11 and row["same"] == 1
         within(row["apart"], LOG_PROBABILITY)
 
 

@@ -22,7 +22,15 @@ from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 FAMILIES = ["bloom", "gemma2", "opt_post_norm_projected", "gpt_neox"]
 
 
-@pytest.mark.parametrize(("name", "block"), [*((name, 4) for name in RULES), ("plain", 64), ("window", 3)])
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        *(("plain", 4), ("alibi", 4), ("window of a scanned layer", 4), ("softcap and window", 4), ("plain", 64)),
+        # A number that is no array, another scale, and blocks within a window: variants of those.
+        *(pytest.param(name, 4, marks=pytest.mark.slow) for name in RULES if "scale" in name or name == "window"),
+        pytest.param("window", 3, marks=pytest.mark.slow),
+    ],
+)
 def test_attention_in_blocks_of_queries_and_its_gradient_are_those_of_the_whole_square(name, block):
     length, rule = 11, RULES[name]
     keys = jax.random.split(jax.random.key(0), 4)
@@ -48,9 +56,9 @@ def test_queries_at_some_places_get_what_they_get_among_all():
     query, key, value = (jax.random.normal(jax.random.key(i), (2, 9, 4, WIDTH)) for i in range(3))
     places = jnp.array([[8, 0, 3], [2, 2, 7]])
     for name in ("plain", "softcap and window"):
-        whole = causal_attention(query, key, value, RULES[name])
+        whole = jax.jit(functools.partial(causal_attention, rule=RULES[name]))(query, key, value)
         chosen = jnp.take_along_axis(query, places[..., None, None], axis=1)
-        ours = plain_attention(chosen, key, value, RULES[name], places)
+        ours = jax.jit(functools.partial(plain_attention, rule=RULES[name], places=places))(chosen, key, value)
         close(ours, jnp.take_along_axis(whole, places[..., None, None], axis=1), ATTENTION)
 
 
@@ -58,11 +66,17 @@ def test_no_sequence_is_cut_into_more_than_eight_blocks():
     assert all(-(-length // block_length(length)) <= 8 for length in range(1, 3000))
 
 
-@pytest.mark.parametrize("softcap", [None, 2.0])
 @pytest.mark.parametrize(
-    ("words", "parts", "block"),
-    # The last of 37 words is a block of its own, shared, or alone. 36 words have four parts of nine, 37 have none.
-    [*((37, 1, block) for block in (1, 7, 10, 37)), (36, 4, 1), (36, 4, 4), (36, 4, 37), (37, 4, 7)],
+    ("words", "parts", "block", "softcap"),
+    [
+        *((37, 1, 10, None), (37, 1, 10, 2.0), (37, 1, 37, None), (36, 4, 4, 2.0), (37, 4, 7, None)),
+        # The last of 37 words is a block of its own, shared, or alone. 36 words have four parts of nine, 37 have none.
+        *(
+            pytest.param(*size, softcap, marks=pytest.mark.slow)
+            for size in (*((37, 1, block) for block in (1, 7, 10, 37)), (36, 4, 1), (36, 4, 4), (36, 4, 37), (37, 4, 7))
+            for softcap in (None, 2.0)
+        ),
+    ],
 )
 def test_losses_in_blocks_of_words_and_their_gradient_are_those_of_all_logits(softcap, words, parts, block):
     width = 12
@@ -143,8 +157,19 @@ def test_the_training_path_gives_the_prompt_torchs_loss_and_gradient(name):
     close(gradient, golden["gradient"], GRADIENT)
 
 
-@pytest.mark.parametrize("name", ["bloom", "gemma2", pytest.param("mistral_window", marks=pytest.mark.slow)])
-def test_rows_of_several_blocks_get_the_gradient_of_the_whole_sequence_whatever_is_recomputed(name, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "recomputed"),
+    [
+        *(("bloom", ("dots",)), ("gemma2", ("block",))),
+        *(
+            pytest.param(name, tuple(REMATERIALISATIONS), marks=pytest.mark.slow)
+            for name in ("gemma2", "mistral_window")
+        ),
+    ],
+)
+def test_rows_of_several_blocks_get_the_gradient_of_the_whole_sequence_whatever_is_recomputed(
+    name, recomputed, monkeypatch
+):
     monkeypatch.setattr("ipt_jax.models.blocked_attention.block_length", lambda length: 24)
     decoder, params, _ = load_case(name)
     length = 40  # a block and a shorter one
@@ -164,29 +189,36 @@ def test_rows_of_several_blocks_get_the_gradient_of_the_whole_sequence_whatever_
         return jax.jit(jax.value_and_grad(loss, has_aux=True))(embeddings)
 
     (_, wanted), gradient = answer(long_way)
-    for rematerialisation in REMATERIALISATIONS if name == "gemma2" else ["dots"]:
+    for rematerialisation in recomputed:
         (_, ours), our_gradient = answer(lambda x, kind=rematerialisation: decoder.hidden_at(params, x, places, kind))
         close(ours, wanted, LOGITS)
         close(our_gradient, gradient, GRADIENT)
 
 
+@functools.partial(jax.jit, static_argnums=2)
+def members_gradients(prompts, batch, axis):
+    """((f32[], f32[K] losses), f32[K, P, E]) of BLOOM."""
+    decoder, params, _ = load_case("bloom")
+
+    @functools.partial(jax.value_and_grad, has_aux=True)
+    def loss(prompts):
+        total, _ = member_losses(decoder, params, prompts, batch, axis=axis)
+        return total.sum(), total
+
+    return loss(prompts)
+
+
 @pytest.mark.parametrize("axis", ["members", "rows"])
 def test_a_members_loss_and_gradient_are_those_of_its_solo_run(axis):
-    decoder, params, golden = load_case("bloom")
+    golden = load_case("bloom")[2]
     prompts = jnp.stack([golden["prompt"], 2 * golden["prompt"]])
     batch = batch_of(golden, members=2)
     batch.targets[1] = 5  # members learn different things
 
-    @jax.jit
-    @functools.partial(jax.value_and_grad, has_aux=True)
-    def loss(prompts, batch):
-        total, _ = member_losses(decoder, params, prompts, batch, axis=axis)
-        return total.sum(), total
-
-    (_, together), gradients = loss(prompts, batch)
+    (_, together), gradients = members_gradients(prompts, batch, axis)
     for k in range(2):
         own = jax.tree.map(lambda array, k=k: array[k : k + 1], batch)
-        (_, alone), gradient = loss(prompts[k : k + 1], own)
+        (_, alone), gradient = members_gradients(prompts[k : k + 1], own, "members")  # one member: either is the same
         close(together[k], alone[0], LOSS)
         close(gradients[k], gradient[0], GRADIENT)
 
