@@ -2,7 +2,7 @@
 
 python tests/prompts_on_devices.py FOLDER AXIS OPTIMIZER REPARAMETERISATION DEVICES [DEVICES]
 
-One device trains; one begins, and so many, which share out the members or the rows, go on; so many train from the start.
+One device trains; one begins and several, which share out the members or the rows, go on; several do it all.
 """
 
 import json
