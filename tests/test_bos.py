@@ -31,7 +31,7 @@ def lm(tmp_path_factory):
 
 def test_predict_continues_an_input_after_its_bos(lm, tmp_path, monkeypatch):
     given = {"input": tmp_path / "in.jsonl", "output": tmp_path / "out.jsonl"}
-    flags = {"model": "lm", "dtype": "float32", "max_new_tokens": 4, "stop": "never", "batch_size": 2} | given
+    flags = {"model": "lm", "dtype": "float32", "max_new_tokens": 4, "stop": "never", "batch_size": 1} | given
     predict._FLAGS(["predict", *(f"--{name}={value}" for name, value in flags.items())])
     monkeypatch.setattr("ipt_jax.models.loading.load", lambda source, dtype: lm)
     append_rows(given["input"], [{"id": id, "input": text} for id, text in TEXTS.items()])
@@ -49,7 +49,7 @@ def test_predict_continues_an_input_after_its_bos(lm, tmp_path, monkeypatch):
 @pytest.mark.parametrize("num_beams", [1, 2])
 def test_generated_text_keeps_the_space_that_its_first_token_spells(lm, num_beams):
     row = lm.tokenizer.encode_input("Input: the\nOutput:")
-    (generated,) = LanguageModel(lm).generate([row], max_new_tokens=3, num_beams=num_beams)
+    (generated,) = LanguageModel(lm).generate([row], max_new_tokens=4, num_beams=num_beams)
     assert generated.text.startswith(" ")
     source = lm.tokenizer.decode(row)
     assert source + generated.text == lm.tokenizer.decode([*row, *generated.tokens])

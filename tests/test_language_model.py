@@ -62,8 +62,8 @@ def test_several_answers_of_a_row_come_as_a_list_of_its_own_best_first(lm):
 
 
 def test_a_given_end_token_ends_a_row(lm):
-    (free,) = lm.generate([[5]], max_new_tokens=4, stop=())
-    (ended,) = lm.generate([[5]], max_new_tokens=4, stop=(), eos_token_id=free.tokens[1])
+    (free,) = lm.generate([[5]], max_new_tokens=5, stop=())
+    (ended,) = lm.generate([[5]], max_new_tokens=5, stop=(), eos_token_id=free.tokens[1])
     assert ended.tokens == free.tokens[: free.tokens.index(free.tokens[1]) + 1] and ended.stop == "eos"
 
 

@@ -159,7 +159,8 @@ def same_outcome(alone, workdir):
             close(*[[loss for _, loss in each] for each in reversed(losses)], TRAINING)
 
 
-@pytest.mark.parametrize("beams", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("beams", [1, 2])
 def test_two_processes_end_with_the_results_of_one_and_only_the_first_has_the_folder(beams, lm_folder, tmp_path):
     changes = QUICK | {"decoding.num_beams": beams}
     flags = [f"--config.{leaf}={value}" for leaf, value in changes.items()]
