@@ -1,12 +1,9 @@
 """Run by `test_population` on eight simulated devices: prints how far populations laid out differently end apart.
 
-python tests/prompts_on_devices.py FOLDER AXIS OPTIMIZER REPARAMETERISATION DEVICES [DEVICES]
-
-One device trains; one begins and several, which share out the members or the rows, go on; several do it all.
+python tests/prompts_on_devices.py FOLDER
 """
 
 import json
-import logging
 import signal
 import sys
 from pathlib import Path
@@ -37,7 +34,6 @@ def mesh_of(count):
 def train(workdir, devices, axis, learning_rate=1e-2):
     """f32[K, P, E], the prompts after their training."""
     config = common.get_config()
-    config.training.optimizer, config.prompt.reparameterisation = sys.argv[3:5]
     config.layout.prompt_tokens, config.prompt.hidden = P, 8
     config.training.update({"steps": STEPS, "eval_every": STEPS, "learning_rate": learning_rate})
     config.runs = {"pt": {"seed": tuple(range(MEMBERS))}}
@@ -61,7 +57,7 @@ def train(workdir, devices, axis, learning_rate=1e-2):
     return np.stack([load_prompt(member.folder.prompt) for member in members])
 
 
-def train_part_on_one_and_the_rest_on(devices, workdir, axis):
+def train_part_on_one_and_the_rest_on_four(workdir):
     """SIGTERM comes while the batch of step 4 is made; the checkpoint then is of 3 or 4 steps on one device."""
     indices = batching.step_indices
 
@@ -77,31 +73,23 @@ def train_part_on_one_and_the_rest_on(devices, workdir, axis):
     except SystemExit:
         batching.step_indices = indices
     (state,) = workdir.glob("populations/*/checkpoints/[1-9]*")
-    return int(state.name), train(workdir, devices, axis)
-
-
-def warnings_of(action):
-    """What is logged as a warning meanwhile."""
-    messages, handler = [], logging.Handler(logging.WARNING)
-    handler.emit = lambda record: messages.append(record.getMessage())
-    logging.getLogger("ipt_jax").addHandler(handler)
-    action()
-    logging.getLogger("ipt_jax").removeHandler(handler)
-    return messages
+    return int(state.name), train(workdir, 4, "members")
 
 
 def main():
-    workdir, axis = Path(sys.argv[1]), sys.argv[2]
+    workdir = Path(sys.argv[1])
     alone = train(workdir / "one", 1, "rows")
-    stopped_at, resumed = train_part_on_one_and_the_rest_on(int(sys.argv[5]), workdir / "resumed", axis)
-    ends = {"resumed": resumed} | {f"on {count}": train(workdir / count, int(count), axis) for count in sys.argv[6:]}
+    stopped_at, resumed = train_part_on_one_and_the_rest_on_four(workdir / "resumed")
+    ends = {
+        "rows": train(workdir / "rows", 8, "rows"),
+        "members": train(workdir / "members", 8, "members"),
+        "resumed": resumed,
+    }
     errors = {name: error_of(end, alone) for name, end in ends.items()}
     told = {
         "errors": errors,
         "stopped_at": stopped_at,
         "apart": float(np.abs(alone[0] - alone[1]).max()),
-        "still": warnings_of(lambda: train(workdir / "still", 1, "rows", learning_rate=1e-12)),
-        "learning": warnings_of(lambda: train(workdir / "again", 1, "rows")),
     }
     print(json.dumps(told))
 

@@ -51,7 +51,11 @@ def compiled_bytes(decoder, lm_shapes, members, rows, tokens, targets, prompt_ro
 
 
 @pytest.mark.parametrize(
-    ("case", "policy"), [*((case, "dots") for case in CASES), ("products", "block"), ("products", "none")]
+    ("case", "policy"),
+    [
+        *((case, "dots") for case in CASES),
+        *(pytest.param("products", policy, marks=pytest.mark.slow) for policy in ("block", "none")),
+    ],
 )
 def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
     family, leaves, members, rows, tokens, targets, prompt_rows = CASES[case]

@@ -1,7 +1,9 @@
 """Populations over several devices, in parts that fit, and as a search for the learning rate."""
 
+import logging
 from pathlib import Path
 
+import prompts_on_devices
 import pytest
 from devices import answer_of
 from ml_collections import FrozenConfigDict
@@ -17,35 +19,32 @@ from ipt_jax.storage import write_json
 TESTS = Path(__file__).parent
 
 
-# The quick one has the smallest program, and eight devices only go on with what one began.
-@pytest.fixture(
-    scope="module",
-    params=[
-        ("rows", "sgd", "none", "8"),
-        pytest.param(("rows", "adamw", "mlp", "4", "8"), marks=pytest.mark.slow),
-        pytest.param(("members", "adamw", "mlp", "4", "8"), marks=pytest.mark.slow),
-    ],
-    ids="-".join,
-)
-def on_devices(request, tmp_path_factory):
-    folder = str(tmp_path_factory.mktemp("devices"))
-    return answer_of([str(TESTS / "prompts_on_devices.py"), folder, *request.param], 8, folder=TESTS)
+@pytest.fixture(scope="module")
+def on_devices(tmp_path_factory):
+    return answer_of([str(TESTS / "prompts_on_devices.py"), str(tmp_path_factory.mktemp("devices"))], 8, folder=TESTS)
 
 
-def test_devices_train_eight_prompts_as_one_device_does_whatever_they_share_out(on_devices):
-    within(max(on_devices["errors"].values()), TRAINING)
+@pytest.mark.slow
+@pytest.mark.parametrize("axis", ["rows", "members"])
+def test_eight_devices_train_eight_prompts_as_one_device_does_whatever_they_share_out(on_devices, axis):
+    within(on_devices["errors"][axis], TRAINING)
     assert on_devices["apart"] > 100 * TRAINING.limit
 
 
-def test_a_checkpoint_of_one_device_goes_on_on_several(on_devices):
+@pytest.mark.slow
+def test_a_checkpoint_of_one_device_goes_on_on_four(on_devices):
     assert on_devices["stopped_at"] in (3, 4)
     within(on_devices["errors"]["resumed"], TRAINING)
 
 
-def test_each_run_whose_prompt_stands_still_is_warned_about_once_and_one_that_learns_is_not(on_devices):
-    assert len(on_devices["still"]) == 8 and on_devices["learning"] == []
-    assert all("after 8 steps the prompt has not moved" in message for message in on_devices["still"])
-    assert len({message.split(":")[0] for message in on_devices["still"]}) == 8
+def test_each_run_whose_prompt_stands_still_is_warned_about_once_and_one_that_learns_is_not(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, logger="ipt_jax"):
+        prompts_on_devices.train(tmp_path / "learning", 1, "rows")
+        assert caplog.messages == []
+        prompts_on_devices.train(tmp_path / "still", 1, "rows", learning_rate=1e-12)
+    assert len(caplog.messages) == 8
+    assert all("after 8 steps the prompt has not moved" in message for message in caplog.messages)
+    assert len({message.split(":")[0] for message in caplog.messages}) == 8
 
 
 def runs_of(config):

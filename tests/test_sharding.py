@@ -16,9 +16,8 @@ from ipt_jax.models.weights import places
 
 TESTS = Path(__file__).parent
 MESHES = ((8, 1), (1, 8), (2, 4))  # data only, model only, mixed
-# Between them they have every kind of place; the quick ones words that do not divide and a key-value head for two.
+# Between them they have every kind of place; the quick one words that do not divide and a key-value head for two.
 CASES = [
-    ("gpt2_tied", [(1, 8)]),
     ("llama_tied_grouped", [(2, 4)]),
     *(
         pytest.param(case, MESHES, marks=pytest.mark.slow)
@@ -47,11 +46,16 @@ def test_eight_devices_give_the_logits_and_the_prompt_gradient_of_one(case, mesh
 
 
 @pytest.mark.parametrize(
-    ("beams", "heads"),
-    [(2, {(2, 4): 4}), *(pytest.param(n, {(8, 1): 2, (2, 4): 4, (1, 8): 8}, marks=pytest.mark.slow) for n in (1, 2))],
+    ("beams", "layers", "heads"),
+    [
+        (2, 1, {(2, 4): 4}),
+        *(pytest.param(n, 2, {(8, 1): 2, (2, 4): 4, (1, 8): 8}, marks=pytest.mark.slow) for n in (1, 2)),
+    ],
 )
-def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(beams, heads, tmp_path):
-    folder = write_hf_folder(tmp_path / "lm", "llama", num_attention_heads=8, num_key_value_heads=2)
+def test_eight_devices_write_the_tokens_of_one_however_they_share_model_and_rows(beams, layers, heads, tmp_path):
+    folder = write_hf_folder(
+        tmp_path / "lm", "llama", num_attention_heads=8, num_key_value_heads=2, num_hidden_layers=layers
+    )
     rows = on_eight("decode_on_devices.py", str(folder), str(beams), meshes=heads)
     assert {mesh: row["kv_heads"] for mesh, row in rows.items()} == heads
     for row in rows.values():
