@@ -1,7 +1,4 @@
-"""Run by `test_population` on eight simulated devices: prints how far populations laid out differently end apart.
-
-python tests/prompts_on_devices.py FOLDER
-"""
+"""Run by `test_population` on eight simulated devices: prints how far populations laid out differently end apart."""
 
 import json
 import signal

@@ -33,7 +33,7 @@ def test_a_variable_that_hides_the_accelerator_is_named(monkeypatch):
         require("gpu")
 
 
-@pytest.mark.parametrize("variable", ["cuda", "tpu"])
+@pytest.mark.parametrize("variable", ["cuda", pytest.param("tpu", marks=pytest.mark.slow)])
 def test_what_jax_platforms_names_must_be_there(variable):
     script = "from ipt_jax import accelerators, cli; cli.run(lambda argv: accelerators.require(''))"
     environment = {**os.environ, "JAX_PLATFORMS": variable, "PYTHONPATH": str(ROOT)}
