@@ -10,4 +10,5 @@ set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 make_environment test
-exec .venv/bin/python -m pytest -n "${JOBS:-2}" "$@"
+# A worker keeps its place in the files, where tests share what one of them has made, until the other has nothing left.
+exec .venv/bin/python -m pytest -n "${JOBS:-2}" --dist=worksteal "$@"

@@ -2,12 +2,14 @@
 
 from ipt_jax.configs import quickstart
 
+EXAMPLES = {"train": 40, "dev": 8, "test": 10}
+
 
 def get_config(only: str = ""):
     """`only`: the names of the runs to keep, joined by commas; empty for all."""
     config = quickstart.get_config()
     config.name = "small"
-    config.limit.train, config.limit.dev, config.limit.test = 40, 8, 10
+    config.limit.update(EXAMPLES)
     config.training.steps, config.training.batch_size = 12, 4
     config.training.eval_every, config.training.dev_examples = 4, 6
     config.prompt.hidden = 8

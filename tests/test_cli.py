@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from commands import call_file
 
 ROOT = Path(__file__).parents[1]
 
@@ -53,11 +54,13 @@ CONFIG = """
 """
 
 
-def run(path, source, *arguments):
+def written(path, source):
     path.write_text(textwrap.dedent(source), encoding="utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, str(path), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return path
+
+
+def run(path, source, *arguments):
+    return call_file(written(path, source), *arguments)
 
 
 def test_flags_and_arguments_reach_main(tmp_path):
@@ -111,6 +114,16 @@ def test_a_defect_keeps_its_traceback(tmp_path):
     done = run(tmp_path / "command.py", COMMAND, "--output=defect")
     assert done.returncode == 1
     assert "Traceback" in done.stderr and "our own defect" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--output=three", "one"], ["--output=bad"], ["--help"], []])
+def test_a_python_of_its_own_prints_and_ends_as_these_tests_see_it_in_theirs(tmp_path, arguments):
+    """Of `commands.call_file`, with which most tests of commands do without a process."""
+    command = [sys.executable, str(written(tmp_path / "command.py", COMMAND)), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    own = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    done = call_file(tmp_path / "command.py", *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (own.returncode, own.stdout, own.stderr)
 
 
 def test_help_lists_the_commands_own_flags(tmp_path):

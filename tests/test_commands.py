@@ -1,12 +1,10 @@
 """predict and export, as a user calls them."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 from tiny import tiny_lm, write_hf_folder
 from tolerances import LOG_PROBABILITY, close
 
@@ -14,20 +12,13 @@ from ipt_jax.checkpoints import load_prompt, save_prompt
 from ipt_jax.language_model import LanguageModel
 from ipt_jax.storage import read_rows
 
-ROOT = Path(__file__).parents[1]
 PROMPT = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
-
-
-def run(module, *flags):
-    return subprocess.run(
-        [sys.executable, "-m", f"ipt_jax.{module}", *flags], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("predict")
-    write_hf_folder(folder / "lm")
+    write_hf_folder(folder / "lm", num_hidden_layers=1)
     np.save(folder / "prompt.npy", PROMPT)
     rows = [{"id": f"r{i}", "input": f"Input: {'x ' * i}\nOutput:"} for i in range(6)]
     (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -35,8 +26,8 @@ def files(tmp_path_factory):
 
 
 def predict(files, output, *flags, source="in.jsonl"):
-    return run(
-        "predict",
+    return call(
+        "ipt_jax.predict",
         f"--model={files / 'lm'}",
         f"--prompt={files / 'prompt.npy'}",
         f"--input={files / source}",
@@ -50,7 +41,7 @@ def test_predict_writes_a_row_per_input_and_goes_on_where_it_was_killed(files, t
     done = predict(files, tmp_path / "out.jsonl")
     assert done.returncode == 0, done.stderr
     rows = {row["id"]: row for row in read_rows(tmp_path / "out.jsonl")}
-    lm = LanguageModel(tiny_lm())
+    lm = LanguageModel(tiny_lm(num_hidden_layers=1))
     tokens = [lm.tokenizer.encode(row["input"]) for row in read_rows(files / "in.jsonl")]
     for i, generated in enumerate(lm.generate(tokens, PROMPT, max_new_tokens=5)):
         assert rows[f"r{i}"]["prediction"] == generated.text.strip() and rows[f"r{i}"]["stop"] == generated.stop
@@ -123,7 +114,9 @@ def test_predict_refuses_rows_that_were_made_by_something_else_and_makes_them_an
 
 @pytest.mark.parametrize(("format", "name"), [("npy", "p.npy"), ("safetensors", "p.safetensors"), ("peft", "adapter")])
 def test_an_exported_prompt_is_read_back_bit_for_bit(files, tmp_path, format, name):
-    done = run("export", f"--prompt={files / 'prompt.npy'}", f"--format={format}", f"--output={tmp_path / name}")
+    done = call(
+        "ipt_jax.export", f"--prompt={files / 'prompt.npy'}", f"--format={format}", f"--output={tmp_path / name}"
+    )
     assert done.returncode == 0, done.stderr
     assert load_prompt(tmp_path / name).tobytes() == PROMPT.tobytes()
     if format == "peft":
@@ -134,7 +127,9 @@ def test_an_exported_prompt_is_read_back_bit_for_bit(files, tmp_path, format, na
 def test_an_exported_prompt_knows_its_model_and_predicts_with_no_other(files, tmp_path):
     known = {"model": "other", "model_fingerprint": "0" * 64}
     save_prompt(tmp_path / "p.safetensors", PROMPT, known)
-    run("export", f"--prompt={tmp_path / 'p.safetensors'}", "--format=peft", f"--output={tmp_path / 'adapter'}")
+    call(
+        "ipt_jax.export", f"--prompt={tmp_path / 'p.safetensors'}", "--format=peft", f"--output={tmp_path / 'adapter'}"
+    )
     assert load_prompt(tmp_path / "adapter").fingerprint == "0" * 64
     done = predict(files, tmp_path / "out.jsonl", f"--prompt={tmp_path / 'adapter'}")
     assert done.returncode == 2 and "the prompt was trained on other (weights 000000000000), not on" in done.stderr

@@ -1,5 +1,7 @@
 """From a config to a report with a tiny model: every method, resume after kill -9, and failures that lose nothing."""
 
+import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 from devices import simulated
 from small_config import config_for
 from tiny import write_hf_folder
@@ -24,23 +27,6 @@ from ipt_jax.storage import read_json, read_rows
 from ipt_jax.tasks import get_task
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def lm_folder(tmp_path_factory):
-    return write_hf_folder(tmp_path_factory.mktemp("lm"), "gpt2", n_positions=1024)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def finished(lm_folder, cache, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("finished")
-    experiment.run(config_for(lm_folder, cache), workdir)
-    return workdir
 
 
 def test_every_method_leaves_its_run_folder_its_row_and_its_place_in_the_report(finished):
@@ -106,15 +92,14 @@ def test_a_finished_experiment_does_nothing_when_started_again(finished, lm_fold
     assert {p for p in after if before.get(p) != after[p]} == {finished / "config.json"}
 
 
-def test_a_new_seed_trains_alone_and_touches_no_finished_run(lm_folder, cache, tmp_path):
+def test_a_new_seed_trains_alone_and_touches_no_finished_run(finished, lm_folder, cache, tmp_path):
+    shutil.copytree(finished, tmp_path / "w")
+    before = {p: p.read_bytes() for p in (tmp_path / "w").glob("runs/*/*") if p.is_file()}
     config = config_for(lm_folder, cache, "pt")
-    config.runs.pt.seed = (0,)
-    experiment.run(config, tmp_path)
-    first = {p: p.read_bytes() for p in tmp_path.glob("runs/*/prompt.safetensors")}
-    config.runs.pt.seed = (0, 1)
-    experiment.run(config, tmp_path)
-    assert len(list(tmp_path.glob("runs/*/result.json"))) == 2
-    assert all(path.read_bytes() == content for path, content in first.items())
+    config.runs.pt.seed = (0, 1, 2)
+    experiment.run(config, tmp_path / "w")
+    assert len(list((tmp_path / "w").glob("runs/*/prompt.safetensors"))) == 4 + 1
+    assert all(path.read_bytes() == content for path, content in before.items())
 
 
 def command(workdir, lm_folder, cache, *flags, only=""):
@@ -122,7 +107,7 @@ def command(workdir, lm_folder, cache, *flags, only=""):
         sys.executable,
         "-m",
         "ipt_jax.main",
-        f"--config=tests/small_config.py:{only}",
+        f"--config={ROOT}/tests/small_config.py:{only}",
         f"--workdir={workdir}",
         f"--config.model.source={lm_folder}",
         f"--config.execution.cache_dir={cache}",
@@ -162,12 +147,6 @@ def same_outcome(a, b):
             assert losses[0] == losses[1]
         texts = [{r["id"]: r["prediction"] for r in read_rows(f / "predictions.jsonl")} for f in (one, other)]
         assert texts[0] == texts[1] and len(read_rows(other / "predictions.jsonl")) == 10
-
-
-def test_after_kill_9_the_same_command_goes_on_to_the_same_bits(finished, lm_folder, cache, tmp_path):
-    random = np.random.default_rng(0)
-    kill_until_finished(tmp_path, lm_folder, cache, random.uniform(3.0, 9.0, size=1))
-    same_outcome(finished, tmp_path)
 
 
 def test_a_kill_while_a_checkpoint_is_written_costs_no_bit(finished, lm_folder, cache, tmp_path):
@@ -276,10 +255,12 @@ def test_a_result_tells_its_arithmetic_and_what_its_examples_share_with_training
 
 
 @pytest.mark.slow
-def test_after_twelve_kills_the_same_command_goes_on_to_the_same_bits(finished, lm_folder, cache, tmp_path):
+def test_after_twelve_kills_the_same_command_goes_on_to_the_same_bits(cache, tmp_path):
+    lm_folder = write_hf_folder(tmp_path / "lm", "gpt2", n_positions=1024)  # byte by byte: rows of many lengths
+    experiment.run(config_for(lm_folder, cache), tmp_path / "at once")
     random = np.random.default_rng(1)
-    kill_until_finished(tmp_path, lm_folder, cache, random.uniform(0.0, 14.0, size=12))
-    same_outcome(finished, tmp_path)
+    kill_until_finished(tmp_path / "killed", lm_folder, cache, random.uniform(0.0, 14.0, size=12))
+    same_outcome(tmp_path / "at once", tmp_path / "killed")
 
 
 def test_a_kill_between_decoding_batches_decodes_only_the_rest(lm_folder, cache, tmp_path, monkeypatch):
@@ -314,24 +295,22 @@ def test_a_loss_that_is_not_finite_stops_that_run_alone_and_says_at_which_step(l
     assert list(tmp_path.glob("populations/*/checkpoints/*"))
 
 
-def test_a_full_disk_while_a_row_is_written_loses_nothing(lm_folder, cache, tmp_path):
-    script = f"""
-import resource, signal, sys
-sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / "tests")!r}]
-import test_experiment as t
-from ipt_jax import evaluation, experiment, plan
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-append = evaluation.append_rows
-def limited(path, rows):  # the first batch fits, the second does not
-    if path.exists():
-        size = path.stat().st_size + 100
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-    append(path, rows)
-evaluation.append_rows = limited
-experiment.run(t.config_for({str(lm_folder)!r}, {str(cache)!r}, "zero_shot"), {str(tmp_path)!r})
-"""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
-    assert done.returncode != 0 and "predictions.jsonl: could not write" in done.stderr
+def test_a_full_disk_while_a_row_is_written_loses_nothing(lm_folder, cache, tmp_path, monkeypatch):
+    append = evaluation.append_rows
+
+    def append_to_a_disk_with_little_room(path, rows):  # the first batch fits, the second does not
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        room = path.stat().st_size + 100 if path.exists() else before[0]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        try:
+            append(path, rows)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "append_rows", append_to_a_disk_with_little_room)
+        with pytest.raises(InputError, match=r"predictions\.jsonl: could not write"):
+            experiment.run(config_for(lm_folder, cache, "zero_shot"), tmp_path)
     (predictions,) = tmp_path.glob("runs/*/predictions.jsonl")
     assert len(read_rows(predictions)) == 4
     experiment.run(config_for(lm_folder, cache, "zero_shot"), tmp_path)
@@ -349,9 +328,7 @@ experiment.run(t.config_for({str(lm_folder)!r}, {str(cache)!r}, "zero_shot"), {s
     ],
 )
 def test_a_wrong_command_line_is_one_line_that_names_the_fix(lm_folder, cache, tmp_path, flags, message):
-    done = subprocess.run(
-        command(tmp_path / "w", lm_folder, cache, *flags), cwd=ROOT, capture_output=True, text=True, timeout=120
-    )
+    done = call(*command(tmp_path / "w", lm_folder, cache, *flags)[2:])
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert message in done.stderr.splitlines()[-1]
 

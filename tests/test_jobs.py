@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import small_config
+from commands import call
 from ml_collections import FrozenConfigDict
+from small_config import config_for
 from test_results import start_python
-from tiny import write_hf_folder
 
 from ipt_jax import experiment, jobs
 from ipt_jax.checkpoints import load_prompt
@@ -138,17 +138,12 @@ def test_eight_programs_that_write_the_same_folder_leave_every_row_once_and_no_t
     assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
 
 
-@pytest.fixture(scope="module")
-def lm_folder(tmp_path_factory):
-    return write_hf_folder(tmp_path_factory.mktemp("lm"), "gpt2", n_positions=1024)
-
-
 def command(lm_folder, folder, *flags):
     return [
         sys.executable,
         "-m",
         "ipt_jax.main",
-        "--config=tests/small_config.py:pt,ipt,zero_shot",
+        f"--config={ROOT}/tests/small_config.py:pt,ipt,zero_shot",
         f"--workdir={folder}",
         f"--config.model.source={lm_folder}",
         *flags,
@@ -166,9 +161,8 @@ def ended(process):
     return printed, told
 
 
-def test_only_does_that_job_without_a_report_and_a_second_time_nothing(lm_folder, tmp_path, caplog, monkeypatch):
-    config = small_config.get_config("zero_shot,icl_random_one_shot")
-    config.model.source, config.execution.cache_dir = str(lm_folder), str(tmp_path / "cache")
+def test_only_does_that_job_without_a_report_and_a_second_time_nothing(lm_folder, cache, tmp_path, caplog, monkeypatch):
+    config = config_for(lm_folder, cache, "zero_shot", "icl_random_one_shot")
     workdir = tmp_path / "w"
     first, second = (line.split("\t")[0] for line in experiment.list_jobs(config, workdir))
     assert not workdir.exists()
@@ -182,14 +176,11 @@ def test_only_does_that_job_without_a_report_and_a_second_time_nothing(lm_folder
     assert f"jobs {second} in {workdir}: finished" in caplog.text
 
 
-def test_a_report_that_lacks_results_is_rendered_again_although_nothing_is_left_to_do(lm_folder, tmp_path):
-    config = small_config.get_config("zero_shot,icl_random_one_shot")
-    config.model.source, config.execution.cache_dir = str(lm_folder), str(tmp_path / "cache")
+def test_a_report_that_lacks_results_is_rendered_again_although_nothing_is_left_to_do(lm_folder, cache, tmp_path):
+    config = config_for(lm_folder, cache, "zero_shot", "icl_random_one_shot")
     ids = [line.split("\t")[0] for line in experiment.list_jobs(config, tmp_path / "w")]
     experiment.run(config, tmp_path / "w", ids[1:])
-    only_one = small_config.get_config("zero_shot")
-    only_one.model.source = str(lm_folder)
-    experiment.run(only_one, tmp_path / "w")
+    experiment.run(config_for(lm_folder, cache, "zero_shot"), tmp_path / "w")
     page = tmp_path / "w" / "report" / "index.html"
     assert "random one-shot" not in page.read_text()
     experiment.run(config, tmp_path / "w", ids[:1])
@@ -201,9 +192,10 @@ def test_a_report_that_lacks_results_is_rendered_again_although_nothing_is_left_
 def test_the_list_on_the_command_line_loads_no_model_and_follows_the_platform(tmp_path):
     ids = []
     for platform in ("cpu", "gpu"):
-        done = start(tmp_path / "no_model_here", tmp_path, "--list", f"--config.execution.platform={platform}")
-        printed, _ = ended(done)
-        lines = [line.split("\t") for line in printed.splitlines()]
+        flags = "--list", f"--config.execution.platform={platform}"
+        done = call(*command(tmp_path / "no_model_here", tmp_path, *flags)[2:])
+        assert done.returncode == 0, done.stderr
+        lines = [line.split("\t") for line in done.stdout.splitlines()]
         assert [line[1:3] for line in lines] == [["2", "0"], ["2", "0"], ["1", "0"]]
         ids.append([line[0] for line in lines])
     assert not set(ids[0]) & set(ids[1])  # model.dtype='auto' is float32 on a CPU and bfloat16 elsewhere

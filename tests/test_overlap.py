@@ -1,13 +1,11 @@
 """What evaluation shares with training: exact and near duplicates, groups."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from commands import call
 from hypothesis import given
 from hypothesis import strategies as st
 from official import FULL, whole_release
@@ -101,17 +99,13 @@ def test_comparing_train_with_itself_or_an_empty_split_is_an_error():
         overlap(Shop(TRAIN, []), "test")
 
 
-def run_overlap(*arguments):
-    command = [sys.executable, "-m", "ipt_jax.tasks.overlap", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_the_command_prints_the_report_and_writes_it_with_all_pairs(tmp_path):
     for split, rows in (("train", TRAIN), ("test", TEST)):
         lines = [json.dumps({"input": text, "target": target}) for text, target, _ in rows]
         (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
-    done = run_overlap("jsonl", f"--data_dir={tmp_path}", f"--output={tmp_path / 'new' / 'report.json'}")
+    done = call(
+        "ipt_jax.tasks.overlap", "jsonl", f"--data_dir={tmp_path}", f"--output={tmp_path / 'new' / 'report.json'}"
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("jsonl: 4 examples of test against 3 of train\n")
@@ -126,6 +120,6 @@ def test_a_command_without_a_task_is_an_error_that_shows_one():
 
 @whole_release("dart")
 def test_dart_takes_seconds():
-    done = run_overlap("dart", f"--data_dir={FULL / 'data' / 'dart'}", "--split=test")
+    done = call("ipt_jax.tasks.overlap", "dart", f"--data_dir={FULL / 'data' / 'dart'}", "--split=test")
     assert "5,097 examples of test against 62,659 of train" in done.stdout
     assert re.search(r"same input +24 ", done.stdout) and re.search(r"near-duplicate +207 ", done.stdout)

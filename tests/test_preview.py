@@ -1,19 +1,22 @@
 """The preview: the exact input of an experiment, with its demonstrations and counts."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+import itertools
 
 import pytest
+from commands import call
 from tiny import tiny_lm
 
 from ipt_jax.layout import Template
 from ipt_jax.preparation import Preparer, Retrieval
-from ipt_jax.tasks import get_task
 from ipt_jax.tasks.preview import preview
+from ipt_jax.tasks.sample import Sample
 
-ROOT = Path(__file__).parents[1]
+
+class Few(Sample):
+    """The sample's first examples: dense retrieval embeds the whole of the training split."""
+
+    def read(self, split):
+        return itertools.islice(super().read(split), 40)
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +30,14 @@ def experiment_rows(lm, folder, retriever, **changes):
         "template": Template(), "overflow": "truncate",
         "budget": lm.decoder.config.max_positions - 64, "with_target": False,
     }  # fmt: skip
-    return Preparer(lm, get_task("sample"), folder).rows("dev", 3, **(settings | changes))
+    return Preparer(lm, Few(), folder).rows("dev", 3, **(settings | changes))
 
 
 @pytest.mark.parametrize("retriever", ["random", "bm25", "dense"])
 def test_it_shows_the_inputs_of_the_experiment_and_counts_their_tokens(lm, tmp_path, retriever):
     prepared = experiment_rows(lm, tmp_path / "a", retriever)
     settings = {"demonstrations": 2, "retriever": retriever, "seed": 3, "overflow": "truncate"}
-    texts = list(preview(lm, get_task("sample"), "dev", 3, cache_dir=tmp_path / "b", **settings))
+    texts = list(preview(lm, Few(), "dev", 3, cache_dir=tmp_path / "b", **settings))
 
     assert len(texts) == 3
     for text, row, example in zip(texts, prepared.rows, prepared.examples, strict=True):
@@ -49,25 +52,19 @@ def test_what_does_not_fit_is_dropped_as_in_the_experiment_and_said(lm, tmp_path
     room = lm.decoder.config.max_positions - 40
     (row, *_) = experiment_rows(lm, tmp_path, "random", budget=40, overflow="truncate").rows
     (text, *_) = preview(
-        lm, get_task("sample"), "dev", 3, cache_dir=tmp_path, demonstrations=2, retriever="random", seed=3,
+        lm, Few(), "dev", 3, cache_dir=tmp_path, demonstrations=2, retriever="random", seed=3,
         prompt_tokens=room - 4, max_new_tokens=4, overflow="truncate",
     )  # fmt: skip
     assert row.dropped == 2
     assert "2 demonstrations did not fit" in text and f"{room - 4} prompt rows" in text
 
 
-def run_preview(*arguments):
-    command = [sys.executable, "-m", "ipt_jax.tasks.preview", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-
-
 def test_the_command_prints_n_examples(tmp_path):
-    done = run_preview("sample", "--split=dev", "-n", "2", "--demonstrations=1", "--retriever=random")
+    done = call("ipt_jax.tasks.preview", "sample", "--split=dev", "-n", "2", "--demonstrations=1", "--retriever=random")
     assert done.returncode == 0
     assert done.stdout.count("=== sample dev:") == 2 and done.stdout.count("Output:") == 4
 
 
 def test_a_missing_file_is_told_in_one_line():
-    done = run_preview("dart", "--data_dir=nowhere")
+    done = call("ipt_jax.tasks.preview", "dart", "--data_dir=nowhere")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "config.task.data_dir" in done.stderr

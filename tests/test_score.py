@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from commands import call
 
 from ipt_jax.errors import InputError
 from ipt_jax.score import read_predictions, score_file
@@ -107,17 +108,11 @@ def test_predictions_equal_to_a_reference_score_100_and_wrong_ones_0(tmp_path, r
     assert [row["id"] for row in scores] == list(references)
 
 
-def run_score(*arguments):
-    command = [sys.executable, "-m", "ipt_jax.score", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_the_command_prints_one_json_object_and_writes_a_row_per_example(tmp_path, references):
     path = tmp_path / "p.txt"
     path.write_text("".join(texts[0] + "\n" for texts in references.values()), encoding="utf-8")
     output = tmp_path / "new" / "scores.jsonl"
-    done = run_score("--task=sample", f"--predictions={path}", f"--output={output}")
+    done = call("ipt_jax.score", "--task=sample", f"--predictions={path}", f"--output={output}")
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("\n") == 1
@@ -153,8 +148,8 @@ def test_an_option_of_the_task_is_given_on_the_command_line_and_a_mistake_is_one
     (tmp_path / "p.txt").write_text("x .\n")
     given = ("--task=logic2text", f"--data_dir={tmp_path}", f"--predictions={tmp_path / 'p.txt'}")
 
-    assert json.loads(run_score(*given, "--option=caption=false").stdout)["examples"] == 1
-    done = run_score(*given, "--option=captoin=false")
+    assert json.loads(call("ipt_jax.score", *given, "--option=caption=false").stdout)["examples"] == 1
+    done = call("ipt_jax.score", *given, "--option=captoin=false")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
     assert "did you mean 'caption'" in done.stderr

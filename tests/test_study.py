@@ -4,27 +4,27 @@ import json
 
 import numpy as np
 import pytest
-from tiny import write_hf_folder
 
 from ipt_jax import experiment
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.configs.paper import table1, transfer
 from ipt_jax.storage import read_rows
 from ipt_jax.tasks import get_task
+from ipt_jax.tasks.base import load_split
 
 SIZES = {"train": 24, "dev": 4, "test": 6}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A tiny language model, and data: the sample, and a part of it as a task in JSON Lines."""
+def made(lm_folder, cache, tmp_path_factory):
+    """A tiny language model, and data: the sample, and the same the other way round as a task in JSON Lines."""
     folder = tmp_path_factory.mktemp("study")
     (folder / "data" / "jsonl").mkdir(parents=True)
     for split, count in SIZES.items():
-        rows = [example for _, example in zip(range(40 + count), get_task("sample").read(split), strict=False)][-count:]
-        text = "".join(json.dumps({"id": r.id, "input": r.input[::-1], "target": r.target}) + "\n" for r in rows)
+        rows = load_split(get_task("sample"), split, limit=count, cache_dir=cache)
+        text = "".join(json.dumps({"id": r["id"], "input": r["target"], "target": r["input"]}) + "\n" for r in rows)
         (folder / "data" / "jsonl" / f"{split}.jsonl").write_text(text)
-    write_hf_folder(folder / "lm", "gpt2", n_positions=1024)
+    (folder / "lm").symlink_to(lm_folder)
     return folder
 
 
@@ -32,14 +32,13 @@ def shrunk(config, folder):
     """A paper's experiment in the size of a test."""
     config.tasks, config.models, config.data_dir = "sample,jsonl", str(folder / "lm"), str(folder / "data")
     config.per_task.sample = {"task": {"data_dir": ""}}  # it is in the package
-    config.execution.cache_dir = str(folder / "cache")
     config.limit.update(SIZES)
-    config.decoding.max_new_tokens = 4
+    config.execution.decode_batch_size, config.decoding.max_new_tokens = 4, 8  # the small experiment's programs
     config.training.update(steps=2, batch_size=4, eval_every=2, dev_examples=4, warmup_steps=1)
     config.prompt.hidden = 8
     for run in config.runs.values():
         if "layout" in run and "prompt_tokens" in run.layout:
-            run.layout.prompt_tokens = 2
+            run.layout.prompt_tokens = 3
         if "seed" in run:
             run.seed = (0, 1)
     return config

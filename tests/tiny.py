@@ -172,13 +172,21 @@ def assemble(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype
 
 
 def write_hf_folder(
-    path: Path, family: str = "llama", seed: int = 0, vocab_size: int | None = None, **overrides: Any
+    path: Path,
+    family: str = "llama",
+    seed: int = 0,
+    vocab_size: int | None = None,
+    backend: tokenizers.Tokenizer | None = None,
+    **overrides: Any,
 ) -> Path:
-    """Saves the model that `tiny_lm` makes of the same arguments as a Hugging Face folder; returns it."""
+    """Saves the model that `tiny_lm` makes of the same arguments as a Hugging Face folder; returns it.
+
+    A `backend` of one's own takes the place of the tiny tokenizer; its end token must be 0 too.
+    """
     config = hf_config(family, vocab_size, **overrides)
     path.mkdir(parents=True, exist_ok=True)
     (path / "config.json").write_text(json.dumps(config))
     (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": END}))
-    tokenizer_backend().save(str(path / "tokenizer.json"))
+    (backend or tokenizer_backend()).save(str(path / "tokenizer.json"))
     save_file(hf_tensors(config, seed), path / "model.safetensors")
     return path

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import re
-
-from nltk.tokenize.destructive import NLTKWordTokenizer
+from collections.abc import Callable
 
 from ipt_jax.metrics.spider_query import NotParsed
 
-_TOKENIZER = NLTKWordTokenizer()
 _QUOTED = re.compile('"[^"]*"')
+
+
+@functools.cache
+def _english() -> Callable[[str], list[str]]:
+    # Here because importing nltk takes longer than importing jax, and every command imports every metric.
+    from nltk.tokenize.destructive import NLTKWordTokenizer
+
+    return NLTKWordTokenizer().tokenize
 
 
 def tokenise(sql: str) -> list[str]:
@@ -36,7 +43,7 @@ def tokenise(sql: str) -> list[str]:
         return word
 
     tokens: list[str] = []
-    for word in _TOKENIZER.tokenize(_QUOTED.sub(hide, sql)):
+    for word in _english()(_QUOTED.sub(hide, sql)):
         token = texts.get(word.lower(), word.lower())
         if token == "=" and tokens and tokens[-1] in ("!", ">", "<"):
             tokens[-1] += token

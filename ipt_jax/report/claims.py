@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+import scipy  # which imports scipy.stats on first use: every command would wait a second for it
 
 from ipt_jax.report.comparison import (
     CONTRADICTED,

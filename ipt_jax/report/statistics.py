@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
+import scipy  # which imports scipy.stats on first use: every command would wait a second for it
 
 BOOTSTRAP_SAMPLES = 10_000
 _CHUNK = 200_000  # draws held in full precision at once: they stay in the cache of a core
