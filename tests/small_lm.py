@@ -11,7 +11,7 @@ from ipt_jax.tasks.base import load_split
 VOCABULARY = 2500
 
 
-def write_lm(path, cache):
+def write_lm(path, cache, seed=0):
     """A GPT-2 of one layer whose tokenizer has the experiment's texts for tokens; returns its folder.
 
     So rows of all runs fall into the first bucket, methods share their programs, and a test of a whole experiment takes
@@ -32,4 +32,4 @@ def write_lm(path, cache):
             vocab_size=VOCABULARY, special_tokens=[END], initial_alphabet=sorted(alphabet), show_progress=False
         ),
     )
-    return write_hf_folder(path, "gpt2", vocab_size=VOCABULARY, backend=backend, n_positions=1024, n_layer=1)
+    return write_hf_folder(path, "gpt2", seed, VOCABULARY, backend, n_positions=1024, n_layer=1)

@@ -54,13 +54,12 @@ CONFIG = """
 """
 
 
-def written(path, source):
-    path.write_text(textwrap.dedent(source), encoding="utf-8")
-    return path
-
-
 def run(path, source, *arguments):
-    return call_file(written(path, source), *arguments)
+    """In a Python of its own; other tests of commands call them in theirs, see `commands.py`."""
+    path.write_text(textwrap.dedent(source), encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(path), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def test_flags_and_arguments_reach_main(tmp_path):
@@ -117,13 +116,10 @@ def test_a_defect_keeps_its_traceback(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [["--output=three", "one"], ["--output=bad"], ["--help"], []])
-def test_a_python_of_its_own_prints_and_ends_as_these_tests_see_it_in_theirs(tmp_path, arguments):
-    """Of `commands.call_file`, with which most tests of commands do without a process."""
-    command = [sys.executable, str(written(tmp_path / "command.py", COMMAND)), *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    own = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+def test_a_command_called_in_a_tests_own_python_prints_and_ends_as_in_another(tmp_path, arguments):
+    other = run(tmp_path / "command.py", COMMAND, *arguments)
     done = call_file(tmp_path / "command.py", *arguments)
-    assert (done.returncode, done.stdout, done.stderr) == (own.returncode, own.stdout, own.stderr)
+    assert (done.returncode, done.stdout, done.stderr) == (other.returncode, other.stdout, other.stderr)
 
 
 def test_help_lists_the_commands_own_flags(tmp_path):

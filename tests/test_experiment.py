@@ -13,6 +13,7 @@ import pytest
 from commands import call
 from devices import simulated
 from small_config import config_for
+from small_lm import write_lm
 from tiny import write_hf_folder
 from tolerances import TRAINING, close
 
@@ -60,8 +61,7 @@ def test_every_method_leaves_its_run_folder_its_row_and_its_place_in_the_report(
     assert "IPT" in (finished / "report" / "index.html").read_text()
 
 
-def test_a_finished_run_continues_other_inputs_as_it_continued_its_own(finished, cache, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+def test_a_finished_run_continues_other_inputs_as_it_continued_its_own(finished):
     for method in ("IPT", "ICL, random one-shot", "zero-shot"):
         row = next(r for r in read_rows(finished / "results.jsonl") if r["method"] == method)
         run = load_run(finished / "runs" / row["run"])
@@ -176,7 +176,7 @@ experiment.run(t.config_for({str(lm_folder)!r}, {str(cache)!r}, "pt"), {str(tmp_
 
 
 def test_a_run_does_not_go_on_with_other_weights_under_the_same_path(cache, tmp_path, monkeypatch):
-    source = write_hf_folder(tmp_path / "lm", "gpt2", n_positions=1024)
+    source = write_lm(tmp_path / "lm", cache)
     config, append = config_for(source, cache, "zero_shot"), evaluation.append_rows
 
     def append_and_die(path, rows):
@@ -187,10 +187,10 @@ def test_a_run_does_not_go_on_with_other_weights_under_the_same_path(cache, tmp_
     with pytest.raises(KeyboardInterrupt):
         experiment.run(config, tmp_path / "work")
     monkeypatch.setattr(evaluation, "append_rows", append)
-    write_hf_folder(source, "gpt2", seed=1, n_positions=1024)
+    write_lm(source, cache, seed=1)
     with pytest.raises(InputError, match=r"was begun with other weights than config\.model\.source"):
         experiment.run(config, tmp_path / "work")
-    write_hf_folder(source, "gpt2", seed=0, n_positions=1024)
+    write_lm(source, cache)
     experiment.run(config, tmp_path / "work")
     assert len(read_rows(tmp_path / "work" / "results.jsonl")) == 1
 

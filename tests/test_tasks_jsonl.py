@@ -2,12 +2,9 @@
 
 import gzip
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from commands import call
 
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import Example
@@ -67,10 +64,8 @@ def test_missing_files_are_an_error_with_names_setting_and_form(tmp_path):
 def test_the_score_command_takes_it_without_code(tmp_path):
     write(tmp_path, "test", [{"input": "a", "references": ["one two three four", "x"]}, {"input": "b", "target": "Y"}])
     (tmp_path / "p.txt").write_text("one two three four\ny\n")
-    command = [sys.executable, "-m", "ipt_jax.score", "--task=jsonl", f"--data_dir={tmp_path}"]
-    command += [f"--predictions={tmp_path / 'p.txt'}", f"--output={tmp_path / 'out.jsonl'}"]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    flags = [f"--data_dir={tmp_path}", f"--predictions={tmp_path / 'p.txt'}", f"--output={tmp_path / 'out.jsonl'}"]
+    done = call("ipt_jax.score", "--task=jsonl", *flags)
 
     assert (done.returncode, done.stderr) == (0, "")
     summary = json.loads(done.stdout)
