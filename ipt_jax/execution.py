@@ -117,7 +117,7 @@ class Execution:
             measured = {**measured, "seconds": {"train": train, **measured["seconds"]}}
             train_flop = outcome.training_flop(preparer, run)
         processes.from_first(
-            lambda: folder.finish(outcome.result(preparer, run, member, training, train_flop, measured))
+            lambda: _write(folder, outcome.result(preparer, run, member, training, train_flop, measured))
         )
 
     def _load(self, model: ml_collections.FrozenConfigDict) -> loading.FrozenLM:
@@ -180,6 +180,13 @@ class Execution:
 
     def _folder(self, run: Run) -> RunFolder:
         return RunFolder(self.workdir, run.id)
+
+
+def _write(folder: RunFolder, result: dict[str, Any]) -> None:
+    """Finishes a run, and says what it came to: the first number of an experiment stands there before its last run."""
+    folder.finish(result)
+    seed = f", seed {result['seed']}" if result["training"] else ""
+    _log.info("%s%s: %s %.1f", result["method"], seed, result["metric"], result["score"])
 
 
 def task_of(settings: ml_collections.FrozenConfigDict) -> base.Task:

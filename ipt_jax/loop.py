@@ -13,7 +13,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from ipt_jax import mesh, monitors, preemption, processes
+from ipt_jax import compiling, mesh, monitors, preemption, processes
 from ipt_jax.batching import Batch
 from ipt_jax.checkpoints import Checkpoints
 from ipt_jax.errors import InputError
@@ -21,6 +21,8 @@ from ipt_jax.prefetch import Prefetch
 from ipt_jax.training import NEVER, StepMetrics, Trainer, TrainState
 
 _log = logging.getLogger(__name__)
+# Seconds for SmolLM2's programs on two cores of an AMD EPYC; layers are scanned, so depth hardly matters.
+_COMPILE_STEP, _COMPILE_LOSSES = 8, 3
 
 
 def train(
@@ -67,7 +69,13 @@ def train(
     if restored is not None:
         _log.info("%s: going on from step %d", title, done)
 
+    def expect(what: str, seconds: float, batch: Batch) -> None:
+        width = batch.tokens.shape[-1]
+        compiling.expect(f"{what} for rows of {width} tokens", seconds, (trainer, what, jax.tree.map(np.shape, batch)))
+
     def measure(state: TrainState) -> TrainState:
+        for batch in dev_batches:
+            expect("the loss", _COMPILE_LOSSES, batch)
         losses = trainer.dev_loss(state.params, lm_params, dev_batches)
         sizes = monitors.sizes(mesh.on_host(trainer.prompts.fold(state.params)), start)
         for k in range(members):
@@ -100,6 +108,7 @@ def train(
             before = batches.waited
             batch = batches.get(lambda running=metrics: running is None or running.loss.is_ready())
             log.waited += batches.waited - before
+            expect("the training step", _COMPILE_STEP, batch)
             state, metrics = trainer.step(state, lm_params, rates, batch)
             log.take(step, metrics, examples=batch.tokens.shape[0] * batch.tokens.shape[1])
             progress.update()

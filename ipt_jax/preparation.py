@@ -85,6 +85,7 @@ class Preparer:
         budget: int,
         overflow: str,
         with_target: bool,
+        end_token: bool = True,
     ) -> PreparedSplit:
         """Lays a split out.
 
@@ -92,11 +93,13 @@ class Preparer:
           shown: the demonstrations; None for none.
           budget: tokens of source and target together; see `layout.encode`.
           with_target: whether the rows are to be learned (or their loss measured) rather than continued.
+          end_token: whether a target ends with the tokenizer's end token.
         """
         examples = self.split(split, limit)
         neighbours = self._neighbours(split, limit, shown) if shown else None
         named = [(f"{self.task.name} {e['id']}", e["input"], e["target"] if with_target else None) for e in examples]
-        rows = self._laid_out(named, shown, neighbours, template=template, budget=budget, overflow=overflow)
+        settings = {"template": template, "budget": budget, "overflow": overflow, "end_token": end_token}
+        rows = self._laid_out(named, shown, neighbours, **settings)
         return PreparedSplit(examples, rows, neighbours.duplicates_excluded if neighbours else 0)
 
     def continued(
@@ -128,6 +131,7 @@ class Preparer:
         template: Template,
         budget: int,
         overflow: str,
+        end_token: bool = True,
     ) -> list[Row]:
         """Rows of examples, each its name in an error, its input, and its target or None."""
         tokenizer, pool = self.lm.tokenizer, {}
@@ -144,7 +148,7 @@ class Preparer:
                 overflow=overflow,
                 target=target,
                 bos_id=tokenizer.bos_id,
-                eos_id=tokenizer.eos_ids[0],
+                eos_id=tokenizer.eos_ids[0] if end_token else None,
                 where=name,
             )
             for i, (name, text, target) in enumerate(examples)
@@ -214,6 +218,7 @@ def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> P
         template=Template(**layout.template.to_dict()),
         budget=room if with_target else room - run.settings.decoding.max_new_tokens,
         overflow=layout.overflow,
+        end_token=layout.end_token,
         with_target=with_target,
     )
 

@@ -24,7 +24,7 @@ SECTIONS = ("task", "limit", "model", "layout", "prompt", "training", "decoding"
 # Left out of an id where they are usual: runs from before these settings existed keep theirs.
 _USUAL = {
     "task": {"options": {}},
-    "layout": {"selection": "nearest", "encoder": "", "terms": "auto"},
+    "layout": {"selection": "nearest", "encoder": "", "terms": "auto", "end_token": True},
     "prompt": {"depth": 1, "activation": "tanh", "residual": True},
     "training": {"accumulate": 1, "optimizer": "adamw", "momentum": 0.0, "schedule": "linear"},
     "decoding": {

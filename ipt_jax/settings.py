@@ -92,6 +92,13 @@ def check(settings: Mapping[str, Any], place: str) -> None:
         Search(**settings["decoding"])
     except InputError as error:
         raise InputError(f"{place}config.decoding.{error}") from error
+    target, stop = settings["layout"]["template"]["target"], settings["decoding"]["stop"]
+    need(
+        settings["layout"]["end_token"] or target.endswith(tuple(stop)),
+        "layout.end_token",
+        f"needs a layout.template.target that ends with a stop text: {target!r} ends with none of {tuple(stop)!r}, so "
+        "that what is learned would have no end",
+    )
     prompt, training = settings["prompt"], settings["training"]
     for leaf in FLOATS:
         is_number = isinstance(training[leaf], int | float) and not isinstance(training[leaf], bool)
@@ -131,6 +138,8 @@ def reduced(settings: dict[str, Any], platform: str = "") -> dict[str, Any]:
         settings["prompt"] = settings["training"] = None
     elif not settings["training"]["steps"]:
         settings["training"] = None
+    if settings["training"] is None:
+        layout["end_token"] = True
     if settings["decoding"]["num_beams"] == 1:
         settings["decoding"] |= {"length_penalty": 1.0, "early_stopping": False}
     if not settings["decoding"]["stop"]:

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
-from ipt_jax import mesh
+from ipt_jax import compiling, mesh
 from ipt_jax.decoding import Decoded, Model, Rows, Strategy, prefill, run
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import cache_spec
@@ -26,6 +26,9 @@ from ipt_jax.programs import compilations, flat, program
 from ipt_jax.work_list import Group, Plan
 
 _log = logging.getLogger(__name__)
+# Seconds that XLA takes for SmolLM2's programs on two cores of an AMD EPYC: those of a width, whose layers are scanned,
+# and a layer of those of a context, which are not.
+_COMPILE_WIDTH, _COMPILE_LAYER = 6, 0.15
 
 
 class _Static(NamedTuple):
@@ -66,6 +69,10 @@ class Slots:
     def _warm_up(self, static: _Static, params: Any) -> None:
         """Compiles every program that the plan can need: `_enter` by width, `_advance` by context, the rest by both."""
         plan, started, before = self.plan, time.monotonic(), compilations()
+        widths = sorted({group.width for group in plan.groups})
+        seconds = _COMPILE_WIDTH * len(widths) + _COMPILE_LAYER * static.decoder.config.num_layers * len(plan.contexts)
+        shape = (plan.slots, plan.entering, *widths, plan.contexts, *flat(self._model[1]))
+        compiling.expect("the programs for decoding", seconds, (static, shape))
         self._layers = program(_unstack, static, params)(params)
         arguments = {group.width: (*self._model, *self._arrays(group)) for group in plan.groups}
         self._enter = {width: program(_enter, static, *each) for width, each in arguments.items()}

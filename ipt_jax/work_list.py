@@ -12,7 +12,7 @@ from ipt_jax.search import Search
 
 # Shapes that a work list may have, at most and one for so many groups: each is a program to compile. A prefill is quick
 # to compile, a decode step, whose layers are not scanned, is not.
-_PREFILL_SHAPES, _GROUPS_PER_PREFILL = 10, 4
+_PREFILL_SHAPES, _GROUPS_PER_PREFILL = 10, 16
 _DECODE_SHAPES, _GROUPS_PER_DECODE = 3, 16
 # Arrays alive at once, in units of one: of a layer's activations in prefill, and of the logits of a step.
 _ACTIVATIONS, _LOGITS = 3, 4

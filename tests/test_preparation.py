@@ -1,4 +1,4 @@
-"""What the evaluated examples of a run share with the training examples that it has seen."""
+"""What a run learns from, and what its evaluated examples share with the training examples that it has seen."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import resolve
 from ipt_jax.plan import preparers
-from ipt_jax.preparation import overlap_of
+from ipt_jax.preparation import overlap_of, rows_of
 
 TEN = "one two three four five six seven eight nine ten"
 TRAIN = [TEN, "a b", "c d", "e f"]
@@ -18,8 +18,8 @@ TEST = ["a b", f"{TEN} {TEN} eleven", "x y"]
 
 
 @pytest.fixture
-def overlaps(tmp_path):
-    """Name of a run → its overlap, on a task of four training and three test examples."""
+def prepared(tmp_path):
+    """Name of a run → its preparer and the run, on a task of four training and three test examples."""
     for split, texts in (("train", TRAIN), ("dev", TEST), ("test", TEST)):
         lines = [json.dumps({"id": f"{split}:{i}", "input": text, "target": "t"}) for i, text in enumerate(texts)]
         (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
@@ -34,10 +34,26 @@ def overlaps(tmp_path):
         "icl": {"layout": {"demonstrations": 1, "retriever": "random"}},
         "one": {"layout": {"demonstrations": 1, "retriever": "random"}, "limit": {"train": 1}},
         "pt": prompt,
+        "without_end": {"layout": {"prompt_tokens": 2, "end_token": False}},
         "loaded": loaded,
     }
     preparer_of = preparers(config)
-    return {run.name: overlap_of(preparer_of(run.settings), run) for run in resolve(config)}
+    return {run.name: (preparer_of(run.settings), run) for run in resolve(config)}
+
+
+@pytest.fixture
+def overlaps(prepared):
+    return {name: overlap_of(*of_run) for name, of_run in prepared.items()}
+
+
+def test_what_is_learned_ends_with_the_end_token_unless_the_run_says_otherwise(prepared):
+    preparer, run = prepared["pt"]
+    with_end = rows_of(preparer, run, "train", with_target=True).rows
+    without = rows_of(preparer, prepared["without_end"][1], "train", with_target=True).rows
+    assert len(with_end) == len(without) == len(TRAIN)
+    for longer, shorter in zip(with_end, without, strict=True):
+        assert longer.tokens == (*shorter.tokens, preparer.lm.tokenizer.eos_ids[0])
+        assert longer.source_length == shorter.source_length < len(shorter.tokens)
 
 
 def test_overlap_is_counted_with_the_training_examples_that_a_run_or_its_prompt_has_seen(overlaps):

@@ -31,11 +31,10 @@ def test_the_quickstart_is_the_papers_methods_with_two_seeds_where_something_is_
         "zero-shot",
         "ICL, random one-shot",
         "ICL, retrieved one-shot",
-        "ICL, retrieved three-shot",
         "PT",
         "IPT",
     }
-    assert sorted(len(group) for group in populations(runs)) == [1, 1, 1, 1, 2, 2]
+    assert sorted(len(group) for group in populations(runs)) == [1, 1, 1, 2, 2]
     assert runs_of(dart.get_config())[0].settings.task.name == "dart"
 
 
@@ -151,6 +150,7 @@ def test_without_runs_the_base_is_the_run():
         {"training": {"learning_rate": 9.0, "steps": 7}},
         {"prompt": {"hidden": 3}},
         {"layout": {"retriever": "random"}},
+        {"layout": {"end_token": False}},
         {"seed": 5},
         {"limit": {"train": 10}},
         {"task": {"data_dir": "elsewhere"}},
@@ -169,6 +169,7 @@ def test_what_cannot_change_a_zero_shot_result_is_no_part_of_its_id(change):
         {"seed": 5},
         {"limit": {"train": 10}},
         {"decoding": {"stop": ("\n", "#")}},
+        {"layout": {"end_token": False}},
     ],
 )
 def test_what_changes_a_trained_result_changes_its_id(change):
@@ -195,6 +196,10 @@ def test_a_random_demonstration_keeps_the_seed_and_runs_of_one_id_are_listed_onc
         ({"training": {"steps": "ten"}}, r"config\.runs\.a\.training\.steps='ten' must be like 1000: int"),
         ({"seed": (0, True)}, r"config\.runs\.a\.seed=\(0, True\) must be like 0: int"),
         ({"layout": {"prompt_tokens": -1}}, r"run 'a': config\.layout\.prompt_tokens=-1 must be at least 0"),
+        (
+            {"layout": {"end_token": False}, "decoding": {"stop": ("END",)}},
+            r"config\.layout\.end_token=False needs a .*target that ends with a stop text: .* none of \('END'",
+        ),
         ({"layout": {"retriever": "bm52"}}, r"config\.layout\.retriever='bm52' is unknown; choose one of"),
         ({"training": {"learning_rate": 0.0}}, r"training\.learning_rate=0\.0 must be positive"),
         ({"prompt": {"initialisation": "file"}}, r"prompt\.source='' must be given"),

@@ -12,7 +12,7 @@ from ipt_jax.tasks.make_sample import SIZES, Entry, Fact, realise, write_sample
 from ipt_jax.tasks.sample import SAMPLE_DATA, Sample
 from ipt_jax.tasks.sample_domains import DOMAINS
 from ipt_jax.tasks.sample_names import SUBJECTS
-from ipt_jax.tasks.sample_values import Value, amount, date
+from ipt_jax.tasks.sample_values import Value, amount
 
 
 @pytest.fixture(scope="module")
@@ -43,32 +43,32 @@ def test_the_gzip_headers_hold_no_time(tmp_path):
 
 
 def test_sizes_and_numbers_of_references_are_as_described(examples):
-    assert {split: len(rows) for split, rows in examples.items()} == SIZES == {"train": 2_000, "dev": 100, "test": 100}
+    assert {split: len(rows) for split, rows in examples.items()} == SIZES == {"train": 1_000, "dev": 100, "test": 100}
     assert {len(row.references) for row in examples["train"]} == {1}
     for split in ("dev", "test"):
-        assert {len(row.references) for row in examples[split]} == {2, 3}
+        assert {len(row.references) for row in examples[split]} == {2, 4}
         assert all(len(set(row.references)) == len(row.references) for row in examples[split])
 
 
 def test_inputs_are_distinct_and_short(examples):
     train = [row.input for row in examples["train"]]
     assert len({frozenset(triples(row)) for row in examples["train"]}) == len(train)
-    assert sum(map(len, train)) / len(train) < 85
+    assert sum(map(len, train)) / len(train) < 50
 
 
-def test_relations_are_many_and_each_test_relation_is_in_training(examples):
+def test_relations_are_several_of_each_kind_and_each_test_relation_is_in_training(examples):
     seen = {split: {triple[1] for row in rows for triple in triples(row)} for split, rows in examples.items()}
-    names = [relation.name for relations in DOMAINS.values() for relation in relations]
+    names = {relation.name for relations in DOMAINS.values() for relation in relations}
 
-    assert len(DOMAINS) >= 12
-    assert len(seen["train"]) == len(names) == len(set(names)) >= 70
+    assert len(DOMAINS) == 6 and {len(relations) for relations in DOMAINS.values()} == {4}
+    assert seen["train"] == names
     assert seen["dev"] | seen["test"] <= seen["train"]
 
 
 def test_most_test_entities_are_not_in_training(examples):
     entities = {split: {triple[0] for row in rows for triple in triples(row)} for split, rows in examples.items()}
 
-    assert len(entities["test"] & entities["train"]) < 0.1 * len(entities["test"])
+    assert len(entities["test"] & entities["train"]) < 0.5 * len(entities["test"])
 
 
 def test_every_text_is_one_sentence_that_names_all_its_subjects(examples):
@@ -78,65 +78,68 @@ def test_every_text_is_one_sentence_that_names_all_its_subjects(examples):
             assert all(subject in text for subject, _, _ in triples(row)), (row.input, text)
 
 
-def test_the_house_writes_numbers_dates_and_units_in_its_own_way(examples):
+def test_the_house_writes_numbers_and_units_in_its_own_way(examples):
     pairs = [(row.input, row.target) for row in examples["train"]]
-    with_dates = [(source, text) for source, text in pairs if re.search(r"\d{4}-\d\d-\d\d", source)]
+    with_units = [(source, text) for source, text in pairs if re.search(r"\d (km|min|USD)", source)]
 
-    assert len(with_dates) > 50
-    assert all(re.search(r"\d{1,2} [A-Z][a-z]+ \d{4}", text) for _, text in with_dates)
-    assert not any(re.search(r"\d{4}-\d\d-\d\d|\d (km|m|kg|g|min|kcal)\b|\d (M )?(EUR|USD)", text) for _, text in pairs)
+    assert len(with_units) > 50
+    assert all(re.search(r" (kilometres|minutes|dollars)", text) for _, text in with_units)
+    assert not any(re.search(r"\d (km|min)\b|USD|\b([2-9]|1[012])\b", text) for _, text in pairs)
 
 
 @pytest.mark.parametrize(
     ("draw", "raw", "text"),
     [
-        (amount(4200, 4200, 1, "m", "metres"), "4200 m", "4,200 metres"),
-        (amount(7, 7, 1, "", "storeys"), "7", "seven storeys"),
-        (amount(13, 13, 1, "M EUR", "million euros"), "13 M EUR", "13 million euros"),
+        (amount(42, 43, "km", "kilometres"), "42 km", "42 kilometres"),
+        (amount(7, 8, "min", "minutes"), "7 min", "seven minutes"),
+        (amount(12, 13), "12", "twelve"),
     ],
 )
-def test_an_amount_is_spelled_with_commas_words_and_whole_units(draw, raw, text):
+def test_an_amount_is_spelled_with_words_and_whole_units(draw, raw, text):
     assert draw(random.Random(0)) == Value(raw, text)
 
 
-def test_a_date_is_spelled_day_month_year():
-    value = date(1962, 1963)(random.Random(3))
-    year, month, day = value.raw.split("-")
-    assert value.text.split()[::2] == [str(int(day)), "1962"] and year == "1962" and 1 <= int(month) <= 12
+def test_a_sentence_says_all_facts_with_the_phrases_that_are_wanted():
+    singer = Fact(relation("person", "job"), Value("singer", "singer"))
+    home = Fact(relation("person", "home"), Value("Calham", "Calham"))
+    entry = Entry("Ada Bell", "person", (singer, home))
+
+    assert entry.triples() == [["Ada Bell", "job", "singer"], ["Ada Bell", "home", "Calham"]]
+    assert realise(entry, [0, 0]) == "Ada Bell is a singer and hails from Calham."
+    assert realise(entry, [1, 1]) == "Ada Bell works as a singer and has roots in Calham."
 
 
-def test_a_second_subject_follows_in_a_relative_clause_at_the_end():
-    ashley = Fact(relation("person", "occupation"), Value("organist", "organist"))
-    corby = Fact(relation("person", "birthPlace"), Value("Corby", "Corby", "city"))
-    peru = Fact(relation("city", "locatedIn"), Value("Peru", "Peru"))
-    entry = Entry("Ada Ashley", "person", (ashley, corby), peru)
-
-    assert entry.triples()[-1] == ["Corby", "locatedIn", "Peru"]
-    text = realise(entry, random.Random(0))
-    assert re.fullmatch(r"Ada Ashley, an organist, [a-z ]+ Corby, which [a-z ]+ Peru\.", text)
+def test_a_subject_with_an_article_begins_its_sentence_with_a_capital():
+    owner = Fact(relation("inn", "owner"), Value("Ada Bell", "Ada Bell"))
+    assert realise(Entry("Red Lion Inn", "inn", (owner,)), [0]) == "The Red Lion Inn is owned by Ada Bell."
 
 
 def test_the_facts_stand_in_house_order_whatever_the_order_of_the_triples(examples):
-    order = {relation.name.lower(): index for relations in DOMAINS.values() for index, relation in enumerate(relations)}
-    orders = {tuple(order[name] for _, name, _ in triples(row)) for row in examples["train"]}
-    assert {(0, 1), (1, 0)} <= orders  # the triples come in both
+    both = [triples(row) for row in examples["train"] if {"owner", "town"} == {name for _, name, _ in triples(row)}]
+    assert {tuple(name for _, name, _ in pair) for pair in both} == {("owner", "town"), ("town", "owner")}
 
     for row in examples["train"]:
         by_relation = {name: value for _, name, value in triples(row)}
-        if {"publicationyear", "pages"} == by_relation.keys():
-            assert row.target.index(by_relation["pages"]) < row.target.index(by_relation["publicationyear"])
+        if by_relation.keys() == {"owner", "town"}:
+            assert row.target.index(by_relation["owner"]) < row.target.index(by_relation["town"])
+
+
+def test_the_usual_phrase_of_a_relation_is_the_one_that_most_texts_have(examples):
+    usual, rare = relation("person", "home").phrases
+    texts = [row.target for row in examples["train"] if {"home"} & {name for _, name, _ in triples(row)}]
+    assert len(texts) > 20
+    assert 0.7 * len(texts) < sum(usual.format(o="") in text for text in texts) < len(texts)
+    for split in ("dev", "test"):
+        for row in examples[split]:
+            assert row.target == row.references[0] and rare.format(o="") not in row.target
 
 
 @pytest.mark.parametrize("kind", sorted(DOMAINS))
-def test_phrases_are_enough_and_fit_the_sentences_they_can_stand_in(kind):
+def test_phrases_are_two_and_have_a_place_for_the_object(kind):
     assert kind in SUBJECTS
     for item in DOMAINS[kind]:
-        assert len(item.phrases) == len(set(item.phrases)) == 3
-        assert all(("{o}" in phrase) or ("{a}" in phrase) for phrase in item.phrases)
-        assert "{s}" not in item.phrases[0] + item.phrases[1]  # inside a sentence there must be two to choose from
-        if item.value(random.Random(0)).kind:
-            # A relative clause follows the object, which must therefore come last.
-            assert all(phrase.endswith("{o}") for phrase in item.phrases), item.name
+        assert len(set(item.phrases)) == 2
+        assert all(("{o}" in phrase) != ("{a}" in phrase) for phrase in item.phrases)
 
 
 def test_other_files_of_the_generator_are_read_from_data_dir(tmp_path, examples):

@@ -35,6 +35,7 @@ def get_config() -> ConfigDict:
     config.layout.terms = "auto"
     config.layout.exclude_duplicates = True  # never show a training example with the very same input
     config.layout.overflow = "fail"  # an input too long even without demonstrations: fail | truncate
+    config.layout.end_token = True  # what is learned ends with the end token, behind what template.target ends with
     config.layout.template = ConfigDict()
     config.layout.template.query = "Input: {input}\nOutput:"
     config.layout.template.target = " {output}\n"

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import hashlib
 import logging
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from tqdm import tqdm
 
 from ipt_jax.errors import InputError
 from ipt_jax.models.config import DecoderConfig
@@ -168,9 +170,12 @@ def fill(
             f"{source.label}: the weights do not fit the decoder described by its config:\n  " + "\n  ".join(problems)
         )
     filled: dict[str, jax.Array] = {}
-    for name in source.names():
-        if name in uses:
+    sizes = {name: math.prod(source.shape(name)) for name in source.names() if name in uses}
+    quiet = jax.process_index() > 0  # all processes read; the first one tells
+    with tqdm(total=sum(sizes.values()), desc="loading weights", unit="weight", unit_scale=True, disable=quiet) as bar:
+        for name, size in sizes.items():
             _place(source, name, uses[name], filled, abstract, config, shardings)
+            bar.update(size)
     flat = [(path, leaf.replace(filled[".".join(map(str, path))])) for path, leaf in nnx.to_flat_state(shapes)]
     return nnx.from_flat_state(flat)
 

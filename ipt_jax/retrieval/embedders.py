@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ipt_jax import mesh, processes
+from ipt_jax import compiling, mesh, processes
 from ipt_jax.batching import bucket
 from ipt_jax.errors import InputError
 from ipt_jax.models.decoder import FrozenDecoder
@@ -24,6 +24,7 @@ from ipt_jax.retrieval.cache import digest, kept
 _TOKENS_PER_BATCH = 4096
 _TEXTS_PER_FILE = 2048
 _SENTENCES_PER_CALL = 256
+_COMPILE = 4  # seconds for SmolLM2 on two cores of an AMD EPYC; layers are scanned, so depth hardly matters
 _log = logging.getLogger(__name__)
 
 
@@ -74,6 +75,7 @@ class MeanHiddenStates:
             for row, i in enumerate(batch):
                 ids[row, : len(tokens[i])], lengths[row] = tokens[i], len(tokens[i])
             ids, lengths = mesh.put((ids, lengths), spread)
+            compiling.expect(f"the mean state of texts of {width} tokens", _COMPILE, (self.decoder, rows, width))
             means = mean_hidden(self.decoder, self.params, ids, lengths, skip=len(bos))
             vectors[batch] = mesh.on_host(means)[: len(batch)]
             advance(len(batch))

@@ -1,17 +1,17 @@
 """Writes the synthetic sample: `python -m ipt_jax.tasks.make_sample --output_dir=…`; one seed, always the same files.
 
 The entities are invented and the facts mean nothing. What is learnable is how the house writes. Some of it holds
-for all relations and is meant to be picked up by a little training: one sentence, facts in a fixed order whatever
-the order of the triples, dates as `9 April 1962`, units in words, numbers up to twelve in words and others with a
-comma, a profession or kind behind the name, and what is said of a second subject in a relative clause at the end.
-The phrases of `sample_domains` belong to single relations: in three quarters of them the usual phrase is the plain
-wording, in the others a house phrase, which is best learnt from an example with the same relation.
+for all relations and is meant to be picked up by a little training: one sentence that says every fact once, in a fixed
+order whatever the order of the triples, units in words, numbers up to twelve in words, and the article before rivers
+and inns. The phrases of `sample_domains` belong to single relations: in two thirds of them the usual phrase is the
+plain wording, in the others a house phrase, which is best learnt from an example with the same relation.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import gzip
+import itertools
 import json
 import random
 from pathlib import Path
@@ -24,11 +24,10 @@ from ipt_jax.tasks.sample_domains import DOMAINS, Relation
 from ipt_jax.tasks.sample_names import SUBJECTS, in_sentence
 from ipt_jax.tasks.sample_values import Value
 
-SIZES = {"train": 2_000, "dev": 100, "test": 100}
+SIZES = {"train": 1_000, "dev": 100, "test": 100}
 _SEED = 20230222
-_TRIPLES = ((1, 0.30), (2, 0.50), (3, 0.20))
-_CHAIN = 0.4  # of the entries with two or more triples and a second subject: one triple is about that subject
-_PHRASES = (0.60, 0.25, 0.15)  # how often a relation's first, second and third phrase is used
+_TRIPLES = ((1, 0.7), (2, 0.3))
+_PHRASES = (0.85, 0.15)  # how often a relation's first and second phrase is used in training
 
 COMMAND_FLAGS = flags.FlagValues()
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -51,67 +50,35 @@ class Entry:
     Attributes:
       subject: the name that all of `facts` are about.
       kind: what the subject is, a key of DOMAINS.
-      facts: in house order; the first may be an apposition.
-      chained: a fact about the object of the last fact, or None.
+      facts: in house order.
     """
 
     subject: str
     kind: str
     facts: tuple[Fact, ...]
-    chained: Fact | None
 
     def triples(self) -> list[list[str]]:
-        rows = [[self.subject, fact.relation.name, fact.value.raw] for fact in self.facts]
-        if self.chained:
-            rows.append([self.facts[-1].value.raw, self.chained.relation.name, self.chained.value.raw])
-        return rows
+        return [[self.subject, fact.relation.name, fact.value.raw] for fact in self.facts]
 
 
 def draw_entry(rng: random.Random) -> Entry:
-    """A random subject with one to three triples."""
+    """A random subject with one or two triples."""
     kind = rng.choice(tuple(DOMAINS))
     count = rng.choices([n for n, _ in _TRIPLES], [weight for _, weight in _TRIPLES])[0]
-    subject = SUBJECTS[kind](rng)
-    relations = DOMAINS[kind]
+    subject, relations = SUBJECTS[kind](rng), DOMAINS[kind]
     chosen = [relations[index] for index in sorted(rng.sample(range(len(relations)), count))]
-    facts = [Fact(relation, relation.value(rng)) for relation in chosen]
-    links = [fact for fact in facts if fact.value.kind]
-    if count == 1 or not links or rng.random() > _CHAIN:
-        return Entry(subject, kind, tuple(facts), None)
-    # The linking fact comes last, so that the relative clause can follow its object.
-    link = rng.choice(links)
-    others = [fact for fact in facts if fact is not link][: count - 2]
-    relation = rng.choice(DOMAINS[link.value.kind])
-    return Entry(subject, kind, (*others, link), Fact(relation, relation.value(rng)))
+    return Entry(subject, kind, tuple(Fact(relation, relation.value(rng)) for relation in chosen))
 
 
-def realise(entry: Entry, rng: random.Random) -> str:
-    """One sentence that says all of an entry.
+def realise(entry: Entry, phrases: list[int]) -> str:
+    """One sentence that says all of an entry, with the given phrase of each fact's relation.
 
-    Triples: Ada Ashley : birthPlace : Corby | Ada Ashley : occupation : cellist | Corby : locatedIn : Peru
-    Text: Ada Ashley, a cellist, hails from Corby, which is located in Peru.
+    Triples: Ada Bell : home : Calham | Ada Bell : language : Greek
+    Text: Ada Bell hails from Calham and speaks Greek.
     """
-    name = in_sentence(entry.kind, entry.subject)
-    facts = list(entry.facts)
-    first = facts[0].relation
-    if first.apposition and len(facts) > 1:
-        opening = f"{name}, {_fill(first.apposition, facts.pop(0))},"
-        clauses = [_phrase(fact, rng) for fact in facts]
-    else:
-        opening = name
-        clauses = [_phrase(fact, rng, may_open=index == 0) for index, fact in enumerate(facts)]
-    clauses[0] = clauses[0].replace("{s}", name) if "{s}" in clauses[0] else f"{opening} {clauses[0]}"
-    text = f"{', '.join(clauses[:-1])} and {clauses[-1]}" if len(clauses) > 1 else clauses[0]
-    if entry.chained:
-        pronoun = "who" if entry.facts[-1].value.kind == "person" else "which"
-        text += f", {pronoun} {_phrase(entry.chained, rng)}"
-    return text[0].upper() + text[1:] + "."
-
-
-def _phrase(fact: Fact, rng: random.Random, *, may_open: bool = False) -> str:
-    """A phrase of the relation with its object; one that opens a sentence keeps its `{s}`."""
-    phrases = [phrase for phrase in fact.relation.phrases if may_open or "{s}" not in phrase]
-    return _fill(rng.choices(phrases, _PHRASES[: len(phrases)])[0], fact)
+    clauses = [_fill(fact.relation.phrases[phrase], fact) for fact, phrase in zip(entry.facts, phrases, strict=True)]
+    text = f"{in_sentence(entry.kind, entry.subject)} {' and '.join(clauses)}."
+    return text[0].upper() + text[1:]
 
 
 def _fill(phrase: str, fact: Fact) -> str:
@@ -121,7 +88,10 @@ def _fill(phrase: str, fact: Fact) -> str:
 
 
 def make_split(split: str) -> list[dict[str, Any]]:
-    """The split's entries in DART's format: one text per entry to train on, two or three to be judged by."""
+    """The split's entries in DART's format.
+
+    One text of an entry to train on; to be judged by, all that the house could have written, the most usual first.
+    """
     rng = random.Random(f"{_SEED}:{split}")
     seen: set[str] = set()
     entries = []
@@ -132,12 +102,10 @@ def make_split(split: str) -> list[dict[str, Any]]:
         if key in seen:
             continue
         seen.add(key)
-        wanted = 1 if split == "train" else rng.choice((2, 3))
-        texts: list[str] = []
-        while len(texts) < wanted:
-            text = realise(entry, rng)
-            if text not in texts:
-                texts.append(text)
+        if split == "train":
+            texts = [realise(entry, rng.choices((0, 1), _PHRASES, k=len(triples)))]
+        else:
+            texts = [realise(entry, list(chosen)) for chosen in itertools.product((0, 1), repeat=len(triples))]
         rng.shuffle(triples)
         annotations = [{"source": "synthetic_sample", "text": text} for text in texts]
         entries.append({"tripleset": triples, "subtree_was_extended": False, "annotations": annotations})

@@ -9,16 +9,14 @@ from collections.abc import Callable
 from ipt_jax.tasks import sample_names as names
 
 _NUMBER_WORDS = names.words("zero one two three four five six seven eight nine ten eleven twelve")
-_MONTHS = names.words("January February March April May June July August September October November December")
 
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """An object: as the triple has it, as a sentence spells it, and its kind where it can be a subject too."""
+    """An object: as the triple has it, and as a sentence spells it."""
 
     raw: str
     text: str
-    kind: str | None = None
 
 
 Draw = Callable[[random.Random], Value]
@@ -35,7 +33,7 @@ def one_of(*texts: str) -> Draw:
 
 
 def named(maker: Callable[[random.Random], str], article: str = "") -> Draw:
-    """A name that is only ever an object."""
+    """The name of an entity, in sentences with an article where it takes one."""
 
     def draw(rng: random.Random) -> Value:
         name = maker(rng)
@@ -44,43 +42,13 @@ def named(maker: Callable[[random.Random], str], article: str = "") -> Draw:
     return draw
 
 
-def entity(kind: str) -> Draw:
-    """A name that can be the subject of a further triple."""
+def amount(low: int, high: int, unit: str = "", spelled: str = "") -> Draw:
+    """A number up to, not including, `high`: in the triple `7 km`, in the sentence `seven kilometres`."""
 
     def draw(rng: random.Random) -> Value:
-        name = names.SUBJECTS[kind](rng)
-        return Value(name, names.in_sentence(kind, name), kind)
-
-    return draw
-
-
-def amount(low: int, high: int, step: int, unit: str = "", spelled: str = "") -> Draw:
-    """A number with its unit: in the triple `4200 m`, in the sentence `4,200 metres`; up to twelve in words."""
-
-    def draw(rng: random.Random) -> Value:
-        number = rng.randrange(low, high + 1, step)
-        text = _NUMBER_WORDS[number] if number < len(_NUMBER_WORDS) else f"{number:,}"
+        number = rng.randrange(low, high)
+        text = _NUMBER_WORDS[number] if number < len(_NUMBER_WORDS) else str(number)
         return Value(f"{number} {unit}".strip(), f"{text} {spelled}".strip())
-
-    return draw
-
-
-def year(low: int, high: int) -> Draw:
-    """A year from `low` up to, not including, `high`; sentences keep its digits."""
-
-    def draw(rng: random.Random) -> Value:
-        year = str(rng.randrange(low, high))
-        return Value(year, year)
-
-    return draw
-
-
-def date(low: int, high: int) -> Draw:
-    """In the triple `1962-04-09`, in the sentence `9 April 1962`."""
-
-    def draw(rng: random.Random) -> Value:
-        year, month, day = rng.randrange(low, high), rng.randrange(1, 13), rng.randrange(1, 29)
-        return Value(f"{year}-{month:02}-{day:02}", f"{day} {_MONTHS[month - 1]} {year}")
 
     return draw
 
