@@ -42,7 +42,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--into", type=Path, help="a document whose block `programs` is replaced")
     flags = parser.parse_args()
-    os.environ["XLA_FLAGS"] = f"--xla_force_host_platform_device_count={flags.data * flags.model}"
+    devices = f"--xla_force_host_platform_device_count={flags.data * flags.model}"
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {devices}"
     os.environ["JAX_PLATFORMS"] = "cpu"
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "0"
     reports = [report(name, flags) for name in flags.programs.split(",")]

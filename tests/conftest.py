@@ -9,12 +9,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 # Most of a test's time is the compiler's, and tiny models do not need its best: a third less of it, and of the rest
-# two fifths less where XLA fuses in its old way. The variables reach the processes that tests start; with 0 in the
-# first the tests run the code that users run. An XLA that does not know a flag ends the process, hence the version.
+# two fifths less where XLA fuses in its old way. The variables reach the processes that tests start, also those that
+# ask for all optimisations; with 0 in the first one the tests run the code that users run. An XLA that does not know
+# a flag ends the process: hence the version.
+CHEAP = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1" and version("jaxlib").startswith("0.10."):
     flags = os.environ.get("XLA_FLAGS", "")
-    if "xla_cpu_use_fusion_emitters" not in flags:  # a worker has it from the process that started it
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_use_fusion_emitters=false"
+    if CHEAP not in flags:  # a worker has them from the process that started it
+        os.environ["XLA_FLAGS"] = f"{flags} {CHEAP}".strip()
 
 # Vectors, tables and compiled programs go to a folder of the session, not to the user's. Pytest's workers and the
 # processes that tests start inherit the variables, so that a program is compiled once.

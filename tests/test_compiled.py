@@ -105,10 +105,11 @@ SMALL_LLAMA = [
 ]
 
 
-def test_a_small_models_programs_on_eight_devices_send_what_is_planned_and_nothing_else():
+@pytest.mark.parametrize("programs", ["training", "prefill,decode"])
+def test_a_small_models_programs_on_eight_devices_send_what_is_planned_and_nothing_else(programs):
     # Rows of all three prompts are shared out: were they not, each device would send those of the others.
-    found = reports(*SMALL_LLAMA, "--members=3", "--rows=16")
-    assert set(found) == {"training", "prefill", "decode"}
+    found = reports(*SMALL_LLAMA, "--members=3", "--rows=16", f"--programs={programs}")
+    assert set(found) == set(programs.split(","))
     for report in found.values():
         check(report)
 

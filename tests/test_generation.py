@@ -77,7 +77,7 @@ def test_a_long_answer_does_not_hold_back_the_rows_behind_it():
 
 
 def test_rows_that_share_their_slots_with_others_one_after_another_get_what_each_gets_alone():
-    work, search = random_work(36, longest=60), Search(9, stop=("\n",), num_beams=3)
+    work, search = random_work(36), Search(9, stop=("\n",), num_beams=3)
     together = collect(stream(work, search), len(work))
     alike = [i for i, (_, tokens) in enumerate(work) if 16 < len(tokens) <= 32][::4]  # alone they share a program
     assert len(alike) > 1
