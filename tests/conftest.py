@@ -12,7 +12,8 @@ from types import SimpleNamespace
 # two fifths less where XLA fuses in its old way. The variables reach the processes that tests start, also those that
 # ask for all optimisations; with 0 in the first one the tests run the code that users run. An XLA that does not know
 # a flag ends the process: hence the version.
-CHEAP = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+CHEAP = "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0"
+CHEAP += " --xla_llvm_disable_expensive_passes=true"
 if os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1") == "1" and version("jaxlib").startswith("0.10."):
     flags = os.environ.get("XLA_FLAGS", "")
     if CHEAP not in flags:  # a worker has them from the process that started it
