@@ -11,9 +11,9 @@ import argparse
 import json
 import os
 import platform
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import jax
@@ -22,18 +22,18 @@ import numpy as np
 
 from ipt_jax.accelerators import describe_devices
 
-_SIZE, _ROUNDS = 2048, 10
+SIZE, ROUNDS = 2048, 10
 # From the widest down: a processor's flags in /proc/cpuinfo, and XLA's name for what they mean.
 _INSTRUCTION_SETS = {"avx512f": "AVX512", "avx2": "AVX2", "avx": "AVX", "sse4_2": "SSE4_2"}
 
 
 def machine() -> dict[str, Any]:
     """Processor, instruction set, cores, devices, and the two rates in GFLOP/s."""
-    said = _cpuinfo(Path("/proc/cpuinfo"))
+    said = cpuinfo(Path("/proc/cpuinfo"))
     flags = said.get("flags", "").split()
     return {
         "processor": said.get("model name") or platform.processor() or platform.machine(),
-        "instruction_set": next((name for flag, name in _INSTRUCTION_SETS.items() if flag in flags), "unknown"),
+        "instruction_set": instruction_set(flags),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "devices": describe_devices(),
@@ -42,7 +42,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _cpuinfo(path: Path) -> dict[str, str]:
+def cpuinfo(path: Path) -> dict[str, str]:
     """What Linux says of the first processor; nothing elsewhere."""
     if not path.exists():
         return {}
@@ -51,28 +51,33 @@ def _cpuinfo(path: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def instruction_set(flags: Sequence[str]) -> str:
+    """The widest one that a processor with these flags has."""
+    return next((name for flag, name in _INSTRUCTION_SETS.items() if flag in flags), "unknown")
+
+
 def xla_rate() -> float:
     """GFLOP/s of jax's default device, at the precision of float32 that the device has by default."""
-    left, right = jnp.ones((_SIZE, _SIZE), jnp.float32), jnp.ones((_SIZE, _SIZE), jnp.float32)
+    left, right = jnp.ones((SIZE, SIZE), jnp.float32), jnp.ones((SIZE, SIZE), jnp.float32)
     product = jax.jit(jnp.matmul).lower(left, right).compile()
-    return _rate(lambda: product(left, right).block_until_ready())
+    return rate(lambda: product(left, right).block_until_ready())
 
 
 def numpy_rate() -> float:
     """GFLOP/s of NumPy on this machine's processor."""
-    left, right = np.ones((_SIZE, _SIZE), np.float32), np.ones((_SIZE, _SIZE), np.float32)
-    return _rate(lambda: left @ right)
+    left, right = np.ones((SIZE, SIZE), np.float32), np.ones((SIZE, SIZE), np.float32)
+    return rate(lambda: left @ right)
 
 
-def _rate(product: Callable[[], Any]) -> float:
+def rate(product: Callable[[], Any]) -> float:
     """GFLOP/s of the fastest of several products."""
     product()
     seconds = []
-    for _ in range(_ROUNDS):
-        started = time.perf_counter()
+    for _ in range(ROUNDS):
+        started = perf_counter()
         product()
-        seconds.append(time.perf_counter() - started)
-    return 2 * _SIZE**3 / min(seconds) / 1e9
+        seconds.append(perf_counter() - started)
+    return 2 * SIZE**3 / min(seconds) / 1e9
 
 
 def sentence(found: dict[str, Any]) -> str:

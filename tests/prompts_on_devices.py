@@ -28,12 +28,12 @@ def mesh_of(count):
     return jax.make_mesh(shape, names, axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:count])
 
 
-def train(workdir, devices, axis, learning_rate=1e-2):
+def train(workdir, devices, axis, learning_rate=1e-2, members=MEMBERS):
     """f32[K, P, E], the prompts after their training."""
     config = common.get_config()
     config.layout.prompt_tokens, config.prompt.hidden = P, 8
     config.training.update({"steps": STEPS, "eval_every": STEPS, "learning_rate": learning_rate})
-    config.runs = {"pt": {"seed": tuple(range(MEMBERS))}}
+    config.runs = {"pt": {"seed": tuple(range(members))}}
     rows, members = make_rows(LM), []
     for name, settings in expand(config):
         run = Run(name, FrozenConfigDict(settings), "data")

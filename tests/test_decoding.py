@@ -98,7 +98,7 @@ def decode(lm, prompts, work, search=SEARCH, batch_size=4, ids=None):
 @pytest.mark.parametrize(
     ("family", "search"), [("gpt2", SEARCH), ("llama", SPELLED), ("llama", AT_ONCE), ("gpt2", RULES)]
 )
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(data=st.data())
 def test_a_batch_of_any_lengths_and_prompts_equals_the_oracle_row_by_row(family, search, longest, data):
     lm = LMS[family]

@@ -91,6 +91,13 @@ def test_every_tensor_is_read_once_even_where_query_key_and_value_share_one(case
     assert sorted(reads) == sorted(tensors)
 
 
+def test_a_bar_shows_how_many_of_the_weights_are_read(capsys):
+    config, tensors = checkpoint("llama_tied_grouped")
+    fill(*decoder_of(config), tiny.Arrays(tensors))
+    bar = capsys.readouterr().err
+    assert "loading weights:   0%" in bar and "loading weights: 100%" in bar
+
+
 @pytest.mark.parametrize(
     ("case", "name"),
     [
