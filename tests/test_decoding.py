@@ -124,7 +124,7 @@ def test_without_prompt_rows_the_same_path_gives_the_plain_model(family):
 
 def test_a_row_alone_equals_the_row_in_any_batch():
     lm = LMS["gpt2"]
-    work = [(i % 2, RANDOM.integers(1, 200, size=n).tolist()) for i, n in enumerate((20, 50, 17, 90, 31))]
+    work = [(i % 2, RANDOM.integers(1, 200, size=n).tolist()) for i, n in enumerate((20, 50, 17, 31))]
     together = decode(lm, PROMPTS, work, batch_size=8)
     for row, got in zip(work[::2], together[::2], strict=True):
         alone = decode(lm, PROMPTS, [row], batch_size=1)[0]

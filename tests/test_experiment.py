@@ -149,6 +149,7 @@ def same_outcome(a, b):
         assert texts[0] == texts[1] and len(read_rows(other / "predictions.jsonl")) == 10
 
 
+@pytest.mark.slow
 def test_a_kill_while_a_checkpoint_is_written_costs_no_bit(finished, lm_folder, cache, tmp_path):
     script = f"""
 import os, signal, sys
@@ -195,6 +196,7 @@ def test_a_run_does_not_go_on_with_other_weights_under_the_same_path(cache, tmp_
     assert len(read_rows(tmp_path / "work" / "results.jsonl")) == 1
 
 
+@pytest.mark.slow
 def test_sigterm_saves_the_step_and_exits_with_a_status_to_be_restarted(lm_folder, cache, tmp_path):
     flags = ["--config.training.steps=2000", "--config.execution.checkpoint_every=2000"]
     flags += ["--config.training.eval_every=2000"]

@@ -1,7 +1,5 @@
 """Shares of the tests: each test is in one of them, after the other selections."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rotation import share_of
 
+pytest_plugins = "pytester"
 ROOT = Path(__file__).parents[1]
 
 
@@ -45,18 +44,17 @@ def pytest_configure(config): config.addinivalue_line("markers", "slow: takes lo
 
 
 @pytest.fixture
-def collected(tmp_path):
-    (tmp_path / "conftest.py").write_text(SETTINGS.format(tests=str(ROOT / "tests")))
-    (tmp_path / "test_example.py").write_text(EXAMPLE)
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -m 'not slow'\n")
+def collected(pytester):
+    pytester.makeconftest(SETTINGS.format(tests=str(ROOT / "tests")))
+    pytester.makepyfile(test_example=EXAMPLE)
+    pytester.makeini("[pytest]\naddopts = -m 'not slow'\n")
 
-    def ids(*flags):
-        command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *flags]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return [line.rpartition("::")[2] for line in done.stdout.splitlines() if "::" in line]
+    def names(*flags):
+        done = pytester.runpytest_inprocess("--collect-only", "-q", "-p", "no:cacheprovider", *flags)
+        assert done.ret == 0
+        return [line.rpartition("::")[2] for line in done.outlines if "::" in line]
 
-    return ids
+    return names
 
 
 def test_all_shares_of_the_slow_tests_together_are_the_slow_tests_in_pytests_own_run(collected):
