@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from absl import app, flags
 
 from ipt_jax.errors import InputError
+from ipt_jax.setting import Leaf, leaves
 
 INPUT_ERROR_STATUS = 2
 INTERRUPTED_STATUS = 130  # what shells expect of a program that Ctrl-C ended
@@ -104,6 +105,28 @@ def run(
     finally:
         for name in lent:
             delattr(flags.FLAGS, name)
+
+
+def define_settings(kind: type, flag_values: flags.FlagValues) -> dict[str, Callable[[], Any]]:
+    """A flag for each setting of a dataclass (see `setting`): name → what gives its value once flags are parsed."""
+    return {leaf.name: _define(leaf, flag_values) for leaf in leaves(kind)}
+
+
+def _define(leaf: Leaf, flag_values: flags.FlagValues) -> Callable[[], Any]:
+    name, default, meaning = leaf.name, leaf.default, f"{leaf.setting.meaning[0].upper()}{leaf.setting.meaning[1:]}."
+    if leaf.setting.choices:
+        choices = {str(choice): choice for choice in leaf.setting.choices}
+        holder = flags.DEFINE_enum(name, str(default), list(choices), meaning, flag_values=flag_values)
+        return lambda: choices[holder.value]
+    if isinstance(default, tuple):
+        if default and isinstance(default[0], str):
+            holder = flags.DEFINE_multi_string(name, list(default), meaning, flag_values=flag_values)
+            return lambda: tuple(map(unescaped, holder.value))
+        holder = flags.DEFINE_multi_integer(name, list(default) or None, meaning, flag_values=flag_values)
+        return lambda: tuple(holder.value)
+    define = {bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float}[leaf.kind]
+    holder = define(name, default, meaning, flag_values=flag_values)
+    return lambda: holder.value
 
 
 def _told(error: OSError) -> str:

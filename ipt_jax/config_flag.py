@@ -22,7 +22,6 @@ from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict, config_flags
 
 from ipt_jax import cli, configs
-from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 
 _FOLDER = Path(configs.__file__).parent
@@ -73,6 +72,8 @@ def load(value: str) -> ConfigDict:
     Raises:
       InputError: there is no such config, or its code fails, or what it returns is no experiment; says file and line.
     """
+    from ipt_jax.configs import common  # here, so that --help answers at once
+
     name, *arguments = value.split(":", 1)
     path = Path(name)
     if path.is_file():

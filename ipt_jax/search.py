@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import math
-import numbers
 from typing import Any
 
 from ipt_jax.errors import InputError
+from ipt_jax.setting import Condition, is_whole, leaves, problem, setting
+
+SAMPLED = Condition("with decoding.do_sample", lambda run: run["decoding"]["do_sample"])
+BEAMS = Condition("with decoding.num_beams > 1", lambda run: run["decoding"]["num_beams"] > 1)
+STOPPED = Condition("where decoding.stop has a text", lambda run: bool(run["decoding"]["stop"]))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -15,59 +18,75 @@ class Search:
     """How a continuation is searched for; names and meanings are those of Hugging Face's `generate`.
 
     Attributes:
-      max_new_tokens: most tokens to write.
-      stop: texts that end a row, besides the end tokens.
-      hold_stop_texts: a stop text does not end a row before it has begun: they count from its first character that is
-        no white space, and from the token behind the first `min_new_tokens`. False: from the start, as in Hugging
-        Face's; a row that begins with a stop text is then empty.
-      num_beams: 1 is greedy search, or sampling.
-      length_penalty, early_stopping: of beam search, see `beam_search`.
-      min_new_tokens: no end token before so many are written, nor a stop text if `hold_stop_texts`.
-      eos_token_id: tokens that end a row, one or several; None or () are the tokenizer's.
-      no_repeat_ngram_size: n: no n-gram of the row, input tokens counted, is written again; 0 allows all.
-      repetition_penalty: what the score of a token that the row holds already, as input or written, is divided by
-        if positive and multiplied by if negative; 1.0 changes nothing.
-      do_sample: draw each token instead of taking the most probable one; needs num_beams=1.
-      temperature, top_k, top_p: of sampling, applied in this order: scores are divided by the temperature, then
-        the top_k most probable tokens are kept (0: all), then the fewest whose probability reaches top_p.
-      seed: of sampling. What a row draws depends on the seed and the row's own id, not on its batch.
-      num_return_sequences: answers per row: independent draws, or the best of at least as many beams.
+      eos_token_id: given as a token, several or none; a tuple, or None for the tokenizer's.
     """
 
-    max_new_tokens: int = 64
-    stop: tuple[str, ...] = ("\n",)
-    hold_stop_texts: bool = True
-    num_beams: int = 1
-    length_penalty: float = 1.0
-    early_stopping: bool | str = False
-    min_new_tokens: int = 0
-    eos_token_id: tuple[int, ...] | None = None
-    no_repeat_ngram_size: int = 0
-    repetition_penalty: float = 1.0
-    do_sample: bool = False
-    temperature: float = 1.0
-    top_k: int = 50
-    top_p: float = 1.0
-    seed: int = 0
-    num_return_sequences: int = 1
+    max_new_tokens: int = setting(64, "most tokens to write", least=1)
+    stop: tuple[str, ...] = setting(("\n",), "texts that end a row, besides the end tokens")
+    hold_stop_texts: bool = setting(
+        True,
+        "stop texts count from a row's first character that is no white space, and from the token behind the first "
+        "min_new_tokens; False: from the start, as in Hugging Face's: a row that begins with a stop text is then empty",
+        matters=STOPPED,
+        neutral=False,
+        before=False,
+    )
+    num_beams: int = setting(1, "1 is greedy search, or sampling", least=1)
+    length_penalty: float = setting(
+        1.0, "of beam search: the exponent of the length that scores are divided by", matters=BEAMS
+    )
+    early_stopping: bool | str = setting(
+        False,
+        "of beam search, when a row has enough: False | True | never",
+        choices=(False, True, "never"),
+        matters=BEAMS,
+    )
+    min_new_tokens: int = setting(
+        0, "no end token before so many are written, nor a stop text if hold_stop_texts", least=0, before=0
+    )
+    eos_token_id: tuple[int, ...] | None = setting((), "tokens that end a row; none: the tokenizer's", before=())
+    no_repeat_ngram_size: int = setting(
+        0, "no n-gram of so many tokens, input counted, is written again; 0 allows all", least=0, before=0
+    )
+    repetition_penalty: float = setting(
+        1.0,
+        "what the score of a token that the row holds already, as input or written, is divided by if positive and "
+        "multiplied by if negative; 1.0 changes nothing",
+        above=0,
+        before=1.0,
+    )
+    do_sample: bool = setting(
+        False, "draw each token instead of taking the most probable one; needs num_beams=1", before=False
+    )
+    temperature: float = setting(
+        1.0, "of sampling, before the next two: scores are divided by it", above=0, matters=SAMPLED, before=1.0
+    )
+    top_k: int = setting(
+        50, "of sampling: the most probable tokens that are kept; 0: all", least=0, matters=SAMPLED, before=50
+    )
+    top_p: float = setting(
+        1.0,
+        "of sampling: then the fewest tokens whose probability reaches it",
+        above=0,
+        most=1,
+        matters=SAMPLED,
+        before=1.0,
+    )
+    seed: int = setting(
+        0,
+        "of sampling; what a row draws depends on it and on the row's own id, not on its batch",
+        least=0,
+        matters=SAMPLED,
+        before=0,
+    )
+    num_return_sequences: int = setting(
+        1, "answers per row: independent draws, or the best of at least as many beams", least=1, in_config=False
+    )
 
     def __post_init__(self):
-        for field in dataclasses.fields(self):
-            value, kind = getattr(self, field.name), type(field.default)
-            if kind is int:
-                self._need(_is_whole(value), field.name, "must be a whole number")
-            if kind is float:
-                fits = _is_whole(value) or (isinstance(value, numbers.Real) and math.isfinite(value))
-                self._need(fits and not isinstance(value, bool), field.name, "must be a finite number")
-        self._need(isinstance(self.do_sample, bool), "do_sample", "must be True or False")
-        for name in ("max_new_tokens", "num_beams", "num_return_sequences"):
-            self._need(getattr(self, name) >= 1, name, "must be at least 1")
-        for name in ("min_new_tokens", "no_repeat_ngram_size", "top_k", "seed"):
-            self._need(getattr(self, name) >= 0, name, "must be at least 0")
-        for name in ("repetition_penalty", "temperature"):
-            self._need(getattr(self, name) > 0, name, "must be positive")
-        self._need(0 < self.top_p <= 1, "top_p", "must be above 0 and at most 1")
-        self._need(self.early_stopping in (True, False, "never"), "early_stopping", "must be True, False or 'never'")
+        for leaf in leaves(Search):
+            what = problem(leaf, getattr(self, leaf.name))
+            self._need(not what, leaf.name, what)
         texts = isinstance(self.stop, tuple | list) and all(isinstance(text, str) and text for text in self.stop)
         self._need(texts, "stop", "must be a tuple of texts, none of them empty")
         object.__setattr__(self, "stop", tuple(self.stop))
@@ -82,7 +101,7 @@ class Search:
                 f"passes num_beams={self.num_beams}; greedy search has one answer, do_sample=True as many as wanted",
             )
         ids = _ids(self.eos_token_id)
-        self._need(all(_is_whole(id) and id >= 0 for id in ids or ()), "eos_token_id", "must be token ids")
+        self._need(all(is_whole(id) and id >= 0 for id in ids or ()), "eos_token_id", "must be token ids")
         object.__setattr__(self, "eos_token_id", ids)
 
     @property
@@ -100,8 +119,3 @@ def _ids(given: Any) -> tuple[int, ...] | None:
     if given is None:
         return None
     return (tuple(given) or None) if isinstance(given, tuple | list) else (given,)
-
-
-def _is_whole(value: Any) -> bool:
-    """Whether it is a whole number, NumPy's among them; a truth value is none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -97,7 +97,7 @@ def test_a_search_of_one_rate_is_the_run_of_that_rate():
     [
         ("learning_rate", (), r"config\.training\.learning_rate=\(\) has no value"),
         ("learning_rate", (1e-3, "fast"), r"config\.training\.learning_rate=\(0\.001, 'fast'\) must be like 0\.001"),
-        ("learning_rate", "fast", r"config\.training\.learning_rate='fast' must be a number"),
+        ("learning_rate", "fast", r"config\.training\.learning_rate='fast' must be a finite number"),
         ("steps", "ten", r"config\.training\.steps='ten' must be a whole number"),
         ("optimizer", "lion", r"config\.training\.optimizer='lion' is unknown; choose one of adamw, adafactor, sgd"),
         ("schedule", "wsd", r"config\.training\.schedule='wsd' is unknown; choose one of linear, cosine, constant"),

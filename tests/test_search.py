@@ -19,7 +19,7 @@ from ipt_jax.search import Search
         ({"temperature": 0.0}, "temperature=0.0 must be positive"),
         ({"top_p": 0.0}, "top_p=0.0 must be above 0"),
         ({"top_p": 1.5}, "top_p=1.5 must be above 0 and at most 1"),
-        ({"early_stopping": "late"}, "early_stopping='late' must be"),
+        ({"early_stopping": "late"}, "early_stopping='late' is unknown; choose one of False, True, never"),
         ({"stop": "\n"}, "stop='\\\\n' must be a tuple"),
         ({"stop": ("",)}, "none of them empty"),
         ({"do_sample": True, "num_beams": 2}, "num_beams=2 must be 1 where do_sample is True"),
