@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ipt_jax.batching import times_drawn
+from ipt_jax.flat_rows import row_sizes
 from ipt_jax.layout import Row
 from ipt_jax.models.config import DecoderConfig
+from ipt_jax.order import Order
 from ipt_jax.prefix import worthwhile_cut
 
 Numbers = float | np.ndarray
@@ -71,9 +72,8 @@ def training_flop(
       train_rows: of which batches are drawn; all of them, for an exact count.
       dev_rows: those that the dev loss is measured on.
     """
-    lengths = tuple(len(row.tokens) for row in train_rows)
-    drawn = times_drawn(seed, training.steps, training.batch_size, lengths, training.group_by_length)
-    learned = drawn @ _learning_flop(config, prompt_rows, train_rows, gradient=True)
+    order = Order(seed, row_sizes(train_rows)[:, 0], training.batch_size, training.group_by_length)
+    learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, train_rows, gradient=True)
     dev_losses = 1 + math.ceil(training.steps / training.eval_every)
     return float(learned + dev_losses * _learning_flop(config, prompt_rows, dev_rows, gradient=False).sum())
 
@@ -119,6 +119,5 @@ def _layer_flop(config: DecoderConfig) -> tuple[float, float]:
 
 def _learning_flop(config: DecoderConfig, prompt_rows: int, rows: Sequence[Row], *, gradient: bool) -> np.ndarray:
     """f64[len(rows)], of rows whose targets are to be predicted."""
-    lengths = np.array([len(row.tokens) for row in rows], float)
-    targets = lengths - np.array([row.source_length for row in rows], float)
+    lengths, targets = row_sizes(rows).astype(float).T
     return row_flop(config, prompt_rows + lengths, targets, gradient=gradient)

@@ -16,6 +16,7 @@ from jax.sharding import AbstractMesh
 
 from ipt_jax import arithmetic, collectives
 from ipt_jax.devices import Work
+from ipt_jax.flat_rows import row_sizes
 from ipt_jax.generation import MOST, MOST_ON_CPU
 from ipt_jax.layout import Row
 from ipt_jax.memory import Estimate, step_estimate
@@ -119,8 +120,7 @@ class Forecast:
     def step(self, split: Split) -> Work:
         """One training step of all prompts, for one of the devices."""
         config, training, settings = self.lm.decoder.config, self.settings.training, self.settings
-        lengths = np.array([[len(row.tokens), len(row.tokens) - row.source_length] for row in self.learned], float)
-        tokens, targets = lengths.mean(axis=0)
+        tokens, targets = row_sizes(self.learned).mean(axis=0)
         together = self.untrained * training.batch_size / split.data
         prompt_rows = settings.layout.prompt_tokens
         found = collectives.training_step(
@@ -151,7 +151,7 @@ class Forecast:
         return step_estimate(
             self.lm.decoder,
             self.settings,
-            self.learned,
+            row_sizes(self.learned),
             1,
             policy,
             weights=parameters(self.lm, split.model) * itemsize,

@@ -57,7 +57,7 @@ class Template:
             )
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Demonstration:
     """A solved example shown before the input; `similarity` is None where it was drawn at random."""
 
@@ -67,7 +67,7 @@ class Demonstration:
     similarity: float | None = None
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Row:
     """One example as the model sees it.
 
@@ -107,7 +107,7 @@ def encode(
     text: str,
     demonstrations: Sequence[Demonstration] = (),
     *,
-    budget: int,
+    budget: float,
     overflow: str = "fail",
     target: str | None = None,
     bos_id: int | None = None,
@@ -125,7 +125,7 @@ def encode(
 
     Args:
       budget: most tokens of BOS, source and target together; the caller has taken off prompt rows and, where
-        there is no target, the tokens to be generated.
+        there is no target, the tokens to be generated. Whatever fits a budget is laid out as for every larger one.
       overflow: `fail` or `truncate`, for an input that does not fit without any demonstration.
       target: the output to learn, or None when it is to be generated.
       bos_id: the tokenizer's, put before the source; None for a tokenizer that puts none.

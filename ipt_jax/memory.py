@@ -5,19 +5,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
-from ipt_jax.batching import bucket
-from ipt_jax.layout import Row
 from ipt_jax.losses import block_words
 from ipt_jax.models.blocked_attention import block_length
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import part_of
+from ipt_jax.shapes import few_shapes
 
 # Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
 # and of the feed-forward network's inner rows; in the forward pass without rematerialisation, of the latter alone,
@@ -96,7 +96,7 @@ def training_step(
 def step_estimate(
     decoder: FrozenDecoder,
     settings: Any,
-    rows: Sequence[Row],
+    sizes: np.ndarray,
     members: int,
     policy: str,
     *,
@@ -109,6 +109,7 @@ def step_estimate(
 
     Args:
       settings: of a run of the population.
+      sizes: of the rows, see `flat_rows.row_sizes`.
       policy: what a gradient finds of each layer.
       weights, itemsize: as of `training_step`.
       share: devices that a member's rows are spread over.
@@ -116,6 +117,7 @@ def step_estimate(
     """
     config, prompt, training = decoder.config, settings.prompt, settings.training
     prompt_rows = settings.layout.prompt_tokens
+    ((tokens, targets),) = few_shapes(sizes.max(axis=0, keepdims=True), 1).tolist()
     mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
     return training_step(
         part_of(config, parts),
@@ -123,8 +125,8 @@ def step_estimate(
         itemsize=itemsize,
         members=members,
         rows=math.ceil(training.batch_size / training.accumulate / share),
-        length=prompt_rows + bucket(max(len(row.tokens) for row in rows)),
-        targets=bucket(max(len(row.tokens) - row.source_length for row in rows)),
+        length=prompt_rows + tokens,
+        targets=targets,
         prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
         rematerialisation=policy,
         fused_attention=decoder.attention != "xla",

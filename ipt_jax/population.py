@@ -16,11 +16,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from ipt_jax import batching, memory, mesh, monitors, processes
+from ipt_jax import memory, mesh, monitors, processes
+from ipt_jax.batching import Batch, collate
 from ipt_jax.checkpoints import Checkpoints, load_prompt, prompt_metadata, save_prompt
+from ipt_jax.errors import InputError
+from ipt_jax.feed import Feed
+from ipt_jax.flat_rows import row_sizes
 from ipt_jax.layout import Row
 from ipt_jax.loop import train
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.order import RULE, RULES, UNNAMED
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run
 from ipt_jax.soft_prompt import SoftPrompts
@@ -89,7 +94,7 @@ def arrange(
         memory.step_estimate,
         lm.decoder,
         members[0].run.settings,
-        [*members[0].train_rows, *members[0].dev_rows],
+        np.concatenate([row_sizes(members[0].train_rows), row_sizes(members[0].dev_rows)]),
         weights=memory.bytes_on_device(lm.params),
         itemsize=np.dtype(lm.dtype).itemsize,
         share=1 if axis == "members" else groups,
@@ -135,7 +140,7 @@ def train_population(
     settings = members[0].run.settings
     training, ids = settings.training, [member.run.id for member in members]
     home = workdir / "populations" / hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
-    processes.from_first(lambda: _begin(home, ids))
+    rule = processes.from_first(lambda: _begin(home, ids))
     seeds = [member.run.settings.seed for member in members]
     prompts, params = SoftPrompts.create(
         np.stack([member.start for member in members]),
@@ -168,20 +173,12 @@ def train_population(
         mesh.check_divisible(devices, part, "config.training.batch_size / config.training.accumulate")
     limit = lm.decoder.config.max_positions - settings.layout.prompt_tokens
 
-    def put(rows: list[list[Row]]) -> batching.Batch:
+    def put(rows: list[list[Row]], shapes: np.ndarray) -> Batch:
         axis = 0 if spread_members else 1
         held = mesh.held(devices, (len(rows), len(rows[0])), axis)
-        return mesh.put_rows(devices, batching.collate(rows, limit, held), axis)
+        return mesh.put_rows(devices, collate(rows, shapes, held), axis)
 
-    lengths = [tuple(len(row.tokens) for row in member.train_rows) for member in members]
-
-    def batch_at(step: int) -> batching.Batch:
-        chosen = []
-        for member, seed, length in zip(members, seeds, lengths, strict=True):
-            order = batching.step_indices(seed, step, training.batch_size, length, training.group_by_length)
-            chosen.append([member.train_rows[i] for i in order])
-        return put(chosen)
-
+    feed = Feed(members, limit, rule, put)
     warned = set()
 
     def write_metrics(k: int, rows: list[dict[str, float]]) -> None:
@@ -200,8 +197,8 @@ def train_population(
         mesh.put_members(devices, trainer.init(params), spread=spread_members),
         lm.params,
         learning_rates=[member.run.settings.training.learning_rate for member in members],
-        batch_at=batch_at,
-        dev_batches=[put(rows) for rows in _dev_batches(members, training.batch_size)],
+        batch_at=feed.batch,
+        dev_batches=feed.dev,
         eval_every=training.eval_every,
         checkpoint_every=checkpoint_every,
         log_every=log_every,
@@ -219,16 +216,28 @@ def train_population(
             own = Checkpoints(member.folder.checkpoints, keep=1)
             own.save(int(state.step), jax.tree.map(lambda leaf, k=k: leaf[k : k + 1] if leaf.ndim else leaf, state))
             own.close()
-    processes.from_first(lambda: _finish(home, lm, members, state, failed))
+    processes.from_first(lambda: _finish(home, lm, members, state, failed, rule))
     return failed
 
 
-def _begin(home: Path, ids: Sequence[str]) -> None:
+def _begin(home: Path, ids: Sequence[str]) -> int:
+    """Records the population, and by which rule of order it is trained: the one that it was begun by, if it was."""
+    record, rule = home / "population.json", RULE
+    if record.exists():
+        rule = read_json(record).get("order", UNNAMED)
+    if rule not in RULES:
+        raise InputError(
+            f"{record}: order={rule!r} is a rule that this version of ipt_jax does not know; go on with the version "
+            f"that began it, or delete {home} to begin anew"
+        )
     home.mkdir(parents=True, exist_ok=True)
-    write_json(home / "population.json", {"runs": ids})
+    write_json(record, {"runs": ids, "order": rule})
+    return rule
 
 
-def _finish(home: Path, lm: FrozenLM, members: Sequence[Member], state: TrainState, failed: dict[str, int]) -> None:
+def _finish(
+    home: Path, lm: FrozenLM, members: Sequence[Member], state: TrainState, failed: dict[str, int], rule: int
+) -> None:
     """Writes the prompt of every member that did not fail; the population's own folder stays if one did."""
     for k, member in enumerate(members):
         if member.run.id not in failed:
@@ -237,29 +246,16 @@ def _finish(home: Path, lm: FrozenLM, members: Sequence[Member], state: TrainSta
                 "model_fingerprint": lm.fingerprint,
                 "run": member.run.id,
                 "population": str(len(members)),
+                "order": str(rule),
                 "best_step": str(int(state.best_step[k])),
                 "best_dev_loss": str(float(state.best_dev_loss[k])),
             }
             save_prompt(member.folder.prompt, state.best_prompt[k], metadata)
     if failed:
-        write_json(home / "population.json", {"runs": [member.run.id for member in members], "failed": failed})
+        told = {"runs": [member.run.id for member in members], "order": rule, "failed": failed}
+        write_json(home / "population.json", told)
     else:
         shutil.rmtree(home)
-
-
-def _dev_batches(members: Sequence[Member], batch_size: int) -> list[list[list[Row]]]:
-    """Batches of dev rows, every member's of one batch at the same places; the last one is filled up with a row
-    whose target is empty, so that all batches have one shape and the filling counts for nothing."""
-    count = len(members[0].dev_rows)
-    batches = []
-    for start in range(0, count, batch_size):
-        batch = []
-        for member in members:
-            rows = list(member.dev_rows[start : start + batch_size])
-            filler = dataclasses.replace(rows[0], source_length=len(rows[0].tokens))
-            batch.append(rows + [filler] * (batch_size - len(rows)))
-        batches.append(batch)
-    return batches
 
 
 def _rewind(members: Sequence[Member], step: int) -> None:
@@ -289,6 +285,7 @@ def describe_training(
     best_step = int(metadata["best_step"])
     described = run.settings.training.to_dict() | {
         "examples": examples,
+        "order": int(metadata.get("order", UNNAMED)),
         "reparameterisation": run.settings.prompt.reparameterisation,
         "initialisation": run.settings.prompt.initialisation,
         "best_step": best_step,

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 import ml_collections
+import numpy as np
 
 from ipt_jax import retrieval
+from ipt_jax.flat_rows import FlatRows
 from ipt_jax.layout import Demonstration, Row, Template, encode
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.retrieval import MeanHiddenStates, Neighbours, Pool, SentenceEncoder, bm25
 from ipt_jax.runs import Run
 from ipt_jax.tasks.base import Task, load_split
 from ipt_jax.tasks.overlap import overlap_counts
+
+# Layouts that are kept, the last used ones: some 110 MB each for DART's training split with a demonstration.
+_KEPT = 16
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +63,10 @@ class Retrieval:
 
 
 class Preparer:
-    """Prepares splits of one task for one language model, each (split, layout, seed) once.
+    """Prepares splits of one task for one language model, each (split, layout, seed) once, for all prompt lengths.
+
+    A row that fits is the same whatever room is left: what is tokenised once serves every prompt, and for each only the
+    rows that do not fit beside it are laid out again.
 
     Args:
       lm: for the tokenizer, the positions and dense retrieval.
@@ -69,7 +78,9 @@ class Preparer:
         self.lm, self.task, self.cache_dir = lm, task, Path(cache_dir)
         self.split = functools.cache(self._split)
         self._neighbours = functools.cache(self._find_neighbours)
-        self.rows = functools.cache(self._rows)
+        self._shown = functools.cache(self._find_shown)
+        self._whole = functools.lru_cache(_KEPT)(self._lay_out_whole)
+        self.rows = functools.lru_cache(_KEPT)(self._rows)
         self.overlap = functools.cache(self._overlap)
 
     def _split(self, name: str, limit: int) -> datasets.Dataset:
@@ -97,10 +108,40 @@ class Preparer:
         """
         examples = self.split(split, limit)
         neighbours = self._neighbours(split, limit, shown) if shown else None
-        named = [(f"{self.task.name} {e['id']}", e["input"], e["target"] if with_target else None) for e in examples]
-        settings = {"template": template, "budget": budget, "overflow": overflow, "end_token": end_token}
-        rows = self._laid_out(named, shown, neighbours, **settings)
+        rows = self._whole(split, limit, shown, template, with_target, end_token)
+        beyond = np.flatnonzero(rows.lengths > budget)
+        if beyond.size:
+            again = self._laid_out(
+                self._named(examples.select(beyond), with_target),
+                shown,
+                neighbours and neighbours.of(beyond),
+                template=template,
+                budget=budget,
+                overflow=overflow,
+                end_token=end_token,
+            )
+            rows = rows.with_others(beyond.tolist(), again)
         return PreparedSplit(examples, rows, neighbours.duplicates_excluded if neighbours else 0)
+
+    def _lay_out_whole(
+        self,
+        split: str,
+        limit: int,
+        shown: Retrieval | None,
+        template: Template,
+        with_target: bool,
+        end_token: bool,
+    ) -> FlatRows:
+        """A split with nothing dropped and nothing cut, as if the model had positions without end."""
+        neighbours = self._neighbours(split, limit, shown) if shown else None
+        named = self._named(self.split(split, limit), with_target)
+        settings = {"template": template, "budget": math.inf, "overflow": "fail", "end_token": end_token}
+        return FlatRows(self._laid_out(named, shown, neighbours, **settings))
+
+    def _named(self, examples: datasets.Dataset, with_target: bool) -> Iterator[tuple[str, str, str | None]]:
+        """Each example's name in an error, its input, and its target where it is to be learned."""
+        for example in examples:
+            yield f"{self.task.name} {example['id']}", example["input"], example["target"] if with_target else None
 
     def continued(
         self, settings: ml_collections.FrozenConfigDict, ids: Sequence[str], texts: Sequence[str]
@@ -113,33 +154,32 @@ class Preparer:
         shown = retrieval_of(settings)
         neighbours = self._search(Pool(ids, texts, "input"), shown) if shown else None
         layout = settings.layout
-        return self._laid_out(
-            [(f"input {id!r}", text, None) for id, text in zip(ids, texts, strict=True)],
+        laid_out = self._laid_out(
+            ((f"input {id!r}", text, None) for id, text in zip(ids, texts, strict=True)),
             shown,
             neighbours,
             template=Template(**layout.template.to_dict()),
             budget=self.lm.decoder.config.max_positions - layout.prompt_tokens - settings.decoding.max_new_tokens,
             overflow=layout.overflow,
         )
+        return list(laid_out)
 
     def _laid_out(
         self,
-        examples: Sequence[tuple[str, str, str | None]],
+        examples: Iterable[tuple[str, str, str | None]],
         shown: Retrieval | None,
         neighbours: Neighbours | None,
         *,
         template: Template,
-        budget: int,
+        budget: float,
         overflow: str,
         end_token: bool = True,
-    ) -> list[Row]:
+    ) -> Iterator[Row]:
         """Rows of examples, each its name in an error, its input, and its target or None."""
-        tokenizer, pool = self.lm.tokenizer, {}
-        if shown:
-            examples_shown = self.split("train", shown.train_limit)
-            pool = {column: examples_shown[column][:] for column in ("id", "input", "target")}
-        return [
-            encode(
+        tokenizer = self.lm.tokenizer
+        pool = self._shown(shown.train_limit) if shown else {}
+        for i, (name, text, target) in enumerate(examples):
+            yield encode(
                 template,
                 tokenizer,
                 text,
@@ -151,8 +191,11 @@ class Preparer:
                 eos_id=tokenizer.eos_ids[0] if end_token else None,
                 where=name,
             )
-            for i, (name, text, target) in enumerate(examples)
-        ]
+
+    def _find_shown(self, train_limit: int) -> dict[str, list[str]]:
+        """What demonstrations are made of, by column: the texts are held once, however many rows show them."""
+        examples = self.split("train", train_limit)
+        return {column: examples[column][:] for column in ("id", "input", "target")}
 
     def _overlap(self, split: str, limit: int, train_limit: int) -> dict[str, int]:
         """What a split shares with the training examples: see `overlap_counts`. A second for all of DART."""

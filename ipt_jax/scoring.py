@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipt_jax.batching import bucket
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.programs import program
+from ipt_jax.shapes import bucket
 from ipt_jax.soft_prompt import prepend
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.sharding import part_of
 from ipt_jax.search import Search
+from ipt_jax.shapes import round_up
 
 # Shapes that a work list may have, at most and one for so many groups: each is a program to compile. A prefill is quick
 # to compile, a decode step, whose layers are not scanned, is not.
@@ -74,16 +75,6 @@ def plan(lengths: Sequence[int], slots: int, limit: int, *, share: int = 1) -> P
         groups=tuple(Group(group, width) for group, width in zip(groups, chosen, strict=True)),
         contexts=tuple(reversed(contexts)),
     )
-
-
-def round_up(length: int) -> int:
-    """The next multiple of 16; above 256 of a sixteenth of the next power of two. Few widths, little padding.
-
-    >>> [round_up(n) for n in (0, 1, 16, 17, 200, 300, 600)]
-    [16, 16, 16, 32, 208, 320, 640]
-    """
-    step = max(16, (1 << max(length - 1, 0).bit_length()) // 16)
-    return max(1, math.ceil(length / step)) * step
 
 
 def few_widths(wanted: Sequence[int], count: int) -> list[int]:

@@ -13,7 +13,7 @@ from test_training import make_rows
 from tiny import tiny_lm
 from tolerances import error_of
 
-from ipt_jax import batching, population
+from ipt_jax import feed, population
 from ipt_jax.checkpoints import load_prompt
 from ipt_jax.configs import common
 from ipt_jax.results import RunFolder
@@ -56,19 +56,19 @@ def train(workdir, devices, axis, learning_rate=1e-2, members=MEMBERS):
 
 def train_part_on_one_and_the_rest_on_four(workdir):
     """SIGTERM comes while the batch of step 4 is made; the checkpoint then is of 3 or 4 steps on one device."""
-    indices = batching.step_indices
+    batch = feed.Feed.batch
 
-    def preempted_at_four(seed, step, *arguments):
-        if step == 3 and seed == 0:
+    def preempted_at_four(self, step):
+        if step == 3:
             signal.raise_signal(signal.SIGTERM)
-        return indices(seed, step, *arguments)
+        return batch(self, step)
 
-    batching.step_indices = preempted_at_four
+    feed.Feed.batch = preempted_at_four
     try:
         train(workdir, 1, "rows")
         raise AssertionError("SIGTERM did not stop the training")
     except SystemExit:
-        batching.step_indices = indices
+        feed.Feed.batch = batch
     (state,) = workdir.glob("populations/*/checkpoints/[1-9]*")
     return int(state.name), train(workdir, 4, "members")
 

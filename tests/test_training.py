@@ -12,10 +12,13 @@ from tiny import tiny_lm
 from tolerances import ELEMENTARY, FINITE_DIFFERENCE, GRADIENT, LOSS, TRAINING, close
 
 from ipt_jax import loop
-from ipt_jax.batching import collate, step_indices
+from ipt_jax.batching import collate
 from ipt_jax.checkpoints import Checkpoints
 from ipt_jax.errors import InputError
+from ipt_jax.flat_rows import row_sizes
 from ipt_jax.layout import Template, encode
+from ipt_jax.order import Order
+from ipt_jax.shapes import few_shapes
 from ipt_jax.soft_prompt import SoftPrompts
 from ipt_jax.training import NEVER, Trainer, member_losses
 
@@ -53,8 +56,10 @@ def make(lm, seeds, steps=STEPS, reparameterisation="mlp", **settings):
 
 
 def batch_for(rows, seeds, step, size=4):
+    sizes = row_sizes(rows)
+    orders = [Order(seed, sizes[:, 0], size) for seed in seeds]
     return collate(
-        [[rows[i] for i in step_indices(seed, step, size, tuple(len(row.tokens) for row in rows))] for seed in seeds]
+        [[rows[i] for i in order.at(step)] for order in orders], few_shapes(sizes.max(axis=0, keepdims=True), 1)
     )
 
 
@@ -175,7 +180,7 @@ def test_members_keep_apart_under_every_optimizer(kind):
     close(prompts[2][1], prompts[1][0], TRAINING)
 
 
-def test_steps_of_one_bucket_compile_once(lm):
+def test_steps_of_one_shape_compile_once(lm):
     trainer, state = make(lm, [0, 1], steps=99, reparameterisation="none")
     rows, before = make_rows(lm), Trainer.step._cache_size()
     rates = jnp.asarray([1e-2, 1e-2], jnp.float32)

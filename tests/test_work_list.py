@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny import tiny_lm
 
 from ipt_jax.search import Search
-from ipt_jax.work_list import few_widths, plan, round_up, rows_that_fit
+from ipt_jax.work_list import few_widths, plan, rows_that_fit
 
 
 @settings(max_examples=50)
@@ -37,11 +37,6 @@ def test_a_short_list_is_decoded_in_few_slots_and_a_long_one_in_few_shapes():
 def test_no_width_passes_the_limit():
     assert plan([95, 3], 4, 100).groups[0].width == 96
     assert plan([99, 3], 4, 100).groups[0].width == 100
-
-
-def test_rounding_up_pads_by_less_than_16_tokens_or_an_eighth():
-    for length in range(1, 3000):
-        assert 0 <= round_up(length) - length < max(16, length / 8)
 
 
 @settings(max_examples=50)

@@ -41,6 +41,11 @@ class Neighbours:
     similarities: np.ndarray | None
     duplicates_excluded: int
 
+    def of(self, queries: np.ndarray) -> Neighbours:
+        """Those of some queries, i64[n], in that order; `duplicates_excluded` stays that of all."""
+        similarities = None if self.similarities is None else self.similarities[queries]
+        return dataclasses.replace(self, indices=self.indices[queries], similarities=similarities)
+
 
 @dataclasses.dataclass(frozen=True)
 class Distinct:
