@@ -54,8 +54,8 @@ def train(workdir, devices, axis, learning_rate=1e-2, members=MEMBERS):
     return np.stack([load_prompt(member.folder.prompt) for member in members])
 
 
-def train_part_on_one_and_the_rest_on_four(workdir):
-    """SIGTERM comes while the batch of step 4 is made; the checkpoint then is of 3 or 4 steps on one device."""
+def train_until_four(workdir, *arguments, **settings):
+    """SIGTERM comes while the batch of step 4 is made: the steps of the newest checkpoint are then 3 or 4."""
     batch = feed.Feed.batch
 
     def preempted_at_four(self, step):
@@ -65,22 +65,22 @@ def train_part_on_one_and_the_rest_on_four(workdir):
 
     feed.Feed.batch = preempted_at_four
     try:
-        train(workdir, 1, "rows")
+        train(workdir, *arguments, **settings)
         raise AssertionError("SIGTERM did not stop the training")
     except SystemExit:
         feed.Feed.batch = batch
     (state,) = workdir.glob("populations/*/checkpoints/[1-9]*")
-    return int(state.name), train(workdir, 4, "members")
+    return int(state.name)
 
 
 def main():
     workdir = Path(sys.argv[1])
     alone = train(workdir / "one", 1, "rows")
-    stopped_at, resumed = train_part_on_one_and_the_rest_on_four(workdir / "resumed")
+    stopped_at = train_until_four(workdir / "resumed", 1, "rows")
     ends = {
         "rows": train(workdir / "rows", 8, "rows"),
         "members": train(workdir / "members", 8, "members"),
-        "resumed": resumed,
+        "resumed": train(workdir / "resumed", 4, "members"),
     }
     errors = {name: error_of(end, alone) for name, end in ends.items()}
     told = {

@@ -3,18 +3,22 @@
 import logging
 from pathlib import Path
 
+import numpy as np
 import prompts_on_devices
 import pytest
 from devices import answer_of
 from ml_collections import FrozenConfigDict
 from tolerances import TRAINING, within
 
+from ipt_jax import population
+from ipt_jax.checkpoints import prompt_metadata
 from ipt_jax.configs import common
 from ipt_jax.errors import InputError
+from ipt_jax.order import RULE
 from ipt_jax.population import together
 from ipt_jax.results import RunFolder
 from ipt_jax.runs import Run, expand, populations
-from ipt_jax.storage import write_json
+from ipt_jax.storage import read_json, write_json
 
 TESTS = Path(__file__).parent
 
@@ -73,6 +77,31 @@ def test_a_population_is_trained_in_parts_and_one_that_was_begun_goes_first(tmp_
     for run in runs[1:]:
         finish(tmp_path, run)
     assert together(tmp_path, runs, 2) == []
+
+
+def test_a_population_that_was_begun_under_the_former_order_ends_under_it(tmp_path, monkeypatch):
+    """One whose record names no order was begun before there were two."""
+    new = prompts_on_devices.train(tmp_path / "new", 1, "rows", members=2)
+    monkeypatch.setattr(population, "RULE", 1)
+    former = prompts_on_devices.train(tmp_path / "former", 1, "rows", members=2)
+    assert np.abs(new - former).max() > 1e-4
+    assert prompts_on_devices.train_until_four(tmp_path / "stopped", 1, "rows", members=2) in (3, 4)
+    monkeypatch.undo()
+    (record,) = tmp_path.glob("stopped/populations/*/population.json")
+    write_json(record, {"runs": read_json(record)["runs"]})
+    resumed = prompts_on_devices.train(tmp_path / "stopped", 1, "rows", members=2)
+    assert resumed.tobytes() == former.tobytes()
+    said = {prompt_metadata(path)["order"] for path in (tmp_path / "stopped").glob("runs/*/prompt.safetensors")}
+    assert said == {"1"}
+
+
+def test_a_population_of_an_order_that_nobody_knows_is_not_touched(tmp_path):
+    assert population._begin(tmp_path / "x", ["a"]) == population._begin(tmp_path / "x", ["a"]) == RULE
+    record = tmp_path / "x" / "population.json"
+    write_json(record, {"runs": ["a"], "order": 99})
+    with pytest.raises(InputError, match=r"population\.json: order=99 is a rule that this version .* does not know"):
+        population._begin(tmp_path / "x", ["a"])
+    assert read_json(record)["order"] == 99
 
 
 def test_a_learning_rate_search_at_the_top_of_a_config_is_one_population():

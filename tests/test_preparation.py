@@ -3,18 +3,25 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tiny import write_hf_folder
 
+from ipt_jax import preparation
 from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import resolve
+from ipt_jax.flat_rows import row_sizes
+from ipt_jax.layout import Template, encode
+from ipt_jax.models import loading
 from ipt_jax.plan import preparers
-from ipt_jax.preparation import overlap_of, rows_of
+from ipt_jax.preparation import Preparer, Retrieval, overlap_of, rows_of
+from ipt_jax.tasks import get_task
 
 TEN = "one two three four five six seven eight nine ten"
 TRAIN = [TEN, "a b", "c d", "e f"]
 TEST = ["a b", f"{TEN} {TEN} eleven", "x y"]
+SHORT = Template(query="{input}\n=", target=" {output}", separator="\n\n")
 
 
 @pytest.fixture
@@ -80,3 +87,61 @@ def test_splits_that_no_run_reads_may_be_missing_and_ids_do_not_depend_on_whethe
     (tmp_path / "dev.jsonl").write_text(row)
     both = resolve(config)
     assert both[0].data_hash == both[1].data_hash
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sample")
+    lm = loading.outline(str(write_hf_folder(folder / "lm")), dtype="float32")
+    return Preparer(lm, get_task("sample"), folder / "cache")
+
+
+LAYOUTS = [
+    {"shown": shown, "with_target": with_target, "end_token": end_token, "template": template}
+    for shown in (None, Retrieval("bm25", 1, 12), Retrieval("random", 3, 12, seed=1))
+    for with_target, end_token, template in ((True, True, Template()), (True, False, Template()), (False, True, SHORT))
+]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_row_of_the_shared_layout_is_the_row_that_is_laid_out_alone_whatever_room_is_left(sample, layout):
+    settings = {"limit": 9, "overflow": "truncate", **layout}
+    whole = sample.rows("train", budget=10_000, **settings)
+    lengths = row_sizes(whole.rows)[:, 0]
+    assert {row.dropped for row in whole.rows} == {0}
+    for room in (int(lengths.max()), int(np.median(lengths)), 110):
+        prepared = sample.rows("train", budget=room, **settings)
+        for example, row, full in zip(prepared.examples, prepared.rows, whole.rows, strict=True):
+            alone = encode(
+                layout["template"],
+                sample.lm.tokenizer,
+                example["input"],
+                full.demonstrations,
+                budget=room,
+                overflow="truncate",
+                target=example["target"] if layout["with_target"] else None,
+                eos_id=sample.lm.tokenizer.eos_ids[0] if layout["end_token"] else None,
+            )
+            assert row == alone
+        assert row_sizes(prepared.rows).tolist() == row_sizes(list(prepared.rows)).tolist()
+    assert len(whole.rows[0].demonstrations) == (layout["shown"].k if layout["shown"] else 0)
+
+
+def test_a_row_is_tokenised_once_for_all_rooms_that_it_fits(sample, monkeypatch):
+    laid_out = []
+    monkeypatch.setattr(preparation, "encode", lambda *args, **kwargs: laid_out.append(1) or encode(*args, **kwargs))
+    settings = {"shown": None, "template": Template(query="{input}\n:"), "overflow": "truncate", "with_target": True}
+    lengths = np.sort(row_sizes(sample.rows("train", 20, budget=10_000, **settings).rows)[:, 0])
+    assert len(laid_out) == 20
+    for room in range(lengths[-1], lengths[-1] + 50):  # more rooms than layouts are kept
+        sample.rows("train", 20, budget=int(room), **settings)
+    assert len(laid_out) == 20
+    sample.rows("train", 20, budget=int(lengths[17]), **settings)
+    assert len(laid_out) == 20 + (lengths > lengths[17]).sum()
+
+
+def test_an_input_that_does_not_fit_is_refused_by_name_though_it_was_laid_out_for_more_room(sample):
+    settings = {"shown": None, "template": Template(), "overflow": "fail", "with_target": True}
+    assert len(sample.rows("train", 5, budget=10_000, **settings).rows) == 5
+    with pytest.raises(InputError, match=r"^sample train:[\d:]+: \d+ tokens of input and \d+ of target do not fit 20 "):
+        sample.rows("train", 5, budget=20, **settings)
