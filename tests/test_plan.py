@@ -93,6 +93,7 @@ def test_a_run_that_takes_the_prompt_of_another_is_planned_and_trains_nothing(lm
 def test_a_sample_of_a_split_stands_for_all_of_it(lm_folder, cache, tmp_path):
     config = config_for(lm_folder, cache, "pt")
     config.limit.train, config.limit.test = 0, 0  # 2,000 and 100
+    config.training.steps = 256  # four whole groups of batches: a few of them may be long or short ones
     whole = forecasts_of(config, tmp_path)["pt"]
     sampled = forecasts_of(config, tmp_path, sample=40)["pt"]
     assert len(sampled.rows) == 40 and sampled.examples == whole.examples == 100
