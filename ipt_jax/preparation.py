@@ -22,8 +22,8 @@ from ipt_jax.runs import Run
 from ipt_jax.tasks.base import Task, load_split
 from ipt_jax.tasks.overlap import overlap_counts
 
-# Layouts that are kept, the last used ones, and as many that differ from them in the rows that do not fit a room. All of
-# DART's training split, with a demonstration each, takes 100 MB.
+# Layouts that are kept, the last used ones, and as many that differ from them in the rows that do not fit a room.
+# DART's whole training split, with a demonstration each, takes 100 MB.
 _KEPT = 16
 
 
