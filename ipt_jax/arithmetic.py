@@ -17,7 +17,7 @@ import numpy as np
 from ipt_jax.flat_rows import row_sizes
 from ipt_jax.layout import Row
 from ipt_jax.models.config import DecoderConfig
-from ipt_jax.order import Order
+from ipt_jax.order import RULE, Order
 from ipt_jax.prefix import worthwhile_cut
 
 Numbers = float | np.ndarray
@@ -63,6 +63,7 @@ def training_flop(
     train_rows: Sequence[Row],
     dev_rows: Sequence[Row],
     seed: int,
+    rule: int = RULE,
 ) -> float:
     """FLOP of training one prompt: every row as often as it is drawn, and the dev losses.
 
@@ -71,8 +72,9 @@ def training_flop(
       prompt_rows: P.
       train_rows: of which batches are drawn; all of them, for an exact count.
       dev_rows: those that the dev loss is measured on.
+      seed, rule: of `Order`.
     """
-    order = Order(seed, row_sizes(train_rows)[:, 0], training.batch_size, training.group_by_length)
+    order = Order(seed, row_sizes(train_rows)[:, 0], training.batch_size, training.group_by_length, rule)
     learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, train_rows, gradient=True)
     dev_losses = 1 + math.ceil(training.steps / training.eval_every)
     return float(learned + dev_losses * _learning_flop(config, prompt_rows, dev_rows, gradient=False).sum())

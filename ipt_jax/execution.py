@@ -115,7 +115,7 @@ class Execution:
             examples = len(preparer.split("train", run.settings.limit.train))
             training, train = describe_training(preparer.lm, run, folder, examples, self.settings.warn_after)
             measured = {**measured, "seconds": {"train": train, **measured["seconds"]}}
-            train_flop = outcome.training_flop(preparer, run)
+            train_flop = outcome.training_flop(preparer, run, training["order"])
         processes.from_first(
             lambda: _write(folder, outcome.result(preparer, run, member, training, train_flop, measured))
         )

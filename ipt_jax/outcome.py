@@ -76,12 +76,12 @@ def result(
     }
 
 
-def training_flop(preparer: Preparer, run: Run) -> float:
-    """FLOP of the run's training, its prompt trained alone."""
+def training_flop(preparer: Preparer, run: Run, order: int) -> float:
+    """FLOP of the run's training, its prompt trained alone; `order` is the rule of its order of examples."""
     training = run.settings.training
     train, dev = (rows_of(preparer, run, split, with_target=True).rows for split in ("train", "dev"))
     rows = (run.settings.layout.prompt_tokens, train, dev[: training.dev_examples])
-    return arithmetic.training_flop(preparer.lm.decoder.config, training, *rows, run.settings.seed)
+    return arithmetic.training_flop(preparer.lm.decoder.config, training, *rows, run.settings.seed, order)
 
 
 def _evaluation_flop(preparer: Preparer, run: Run, member: evaluation.Member) -> float | None:

@@ -23,6 +23,7 @@ from ipt_jax.configs import totto
 from ipt_jax.errors import InputError
 from ipt_jax.finished_run import load_run
 from ipt_jax.forecast import forecast
+from ipt_jax.order import RULE
 from ipt_jax.runs import populations
 from ipt_jax.storage import read_json, read_rows
 from ipt_jax.tasks import get_task
@@ -236,7 +237,7 @@ def test_a_population_that_would_not_fit_is_trained_in_parts_to_the_same_prompts
 def test_a_result_tells_of_the_prompt_and_of_the_time_the_device_waited(finished):
     for row in read_rows(finished / "results.jsonl"):
         if row["training"]:
-            assert len(row["training"]["nearest_words"]) == 3
+            assert len(row["training"]["nearest_words"]) == 3 and row["training"]["order"] == RULE
             assert 0 <= row["training"]["host_wait"] <= 1 and row["training"]["prompt_norm"] > 0
     assert "nearest words" in (finished / "report" / "index.html").read_text()
 
