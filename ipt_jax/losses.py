@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -10,7 +11,6 @@ import jax.numpy as jnp
 
 from ipt_jax.batching import Batch
 from ipt_jax.models.decoder import FrozenDecoder
-from ipt_jax.soft_prompt import prepend
 
 # Bytes that the logits of all target rows may take at a time; a larger vocabulary is gone through in blocks.
 LOGITS_BUDGET = 64 * 2**20
@@ -29,7 +29,9 @@ def member_losses(
 ) -> tuple[jax.Array, jax.Array]:
     """Summed negative log-likelihood and number of target tokens, each f32[K].
 
-    Members' rows run as one larger batch; only the target rows pass the last layer and the output projection.
+    A prompt's states depend on nothing but the prompt: each runs once, and all rows of its member attend to its keys
+    and values. Members' rows run as one larger batch; only the target rows pass the last layer and the output
+    projection.
 
     Args:
       prompts: f32[K, P, E].
@@ -39,7 +41,7 @@ def member_losses(
         compiler that finds it second gathers all rows on every device, and each computes everything.
     """
     members, rows = batch.tokens.shape[:2]
-    prompt_rows, rows_first = prompts.shape[1], axis == "rows"
+    rows_first = axis == "rows"
 
     def merged(array: jax.Array) -> jax.Array:
         array = array.swapaxes(0, 1) if rows_first else array
@@ -51,9 +53,16 @@ def member_losses(
         return array.reshape(members, rows, -1)
 
     embeddings = decoder.embed(lm_params, merged(batch.tokens))
-    per_row = merged(jnp.broadcast_to(prompts[:, None], (members, rows, *prompts.shape[1:])))
-    places = merged(batch.target_positions) + prompt_rows
-    hidden = decoder.hidden_at(lm_params, prepend(per_row, embeddings), places, rematerialisation)
+    before = None
+    if prompts.shape[1]:
+        # Devices that share out the rows run each prompt themselves, as copies of their own: the gradients to keys and
+        # values would otherwise be summed over the devices in every layer, and not once, to the prompt.
+        groups = (math.gcd(rows, _data_devices(batch.tokens)), members) if rows_first else (members, 1)
+        copies = jnp.broadcast_to(prompts, (groups[0], *prompts.shape)) if rows_first else prompts
+        own = copies.reshape(-1, *prompts.shape[1:]).astype(embeddings.dtype)
+        made = decoder.beginning(lm_params, own, rematerialisation)
+        before = jax.tree.map(lambda x: x.reshape(x.shape[0], *groups, *x.shape[2:]), made)
+    hidden = decoder.hidden_at(lm_params, embeddings, merged(batch.target_positions), rematerialisation, before)
     losses = apart(
         token_losses(
             decoder.normalise(lm_params, hidden),
@@ -66,6 +75,12 @@ def member_losses(
     return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
 
 
+def _data_devices(rows: jax.Array) -> int:
+    """Devices that rows are spread over."""
+    mesh = jax.typeof(rows).sharding.mesh
+    return 1 if mesh.empty else mesh.shape["data"]
+
+
 def members_at_once(members: int, positions: int) -> int:
     """How many of K members' rows to run as one larger batch; a divisor of K.
 
@@ -73,7 +88,7 @@ def members_at_once(members: int, positions: int) -> int:
     a step of 5 members of GPT-2 124M, 2,448 positions each, took 45 s of processor time at once and 31 s one by one.
 
     Args:
-      positions: of one member's rows, prompt rows counted.
+      positions: of one member's rows and of its prompt.
     """
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return members

@@ -130,7 +130,7 @@ class Trainer:
     def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
         """Mean losses f32[K] and each member's gradient of its own; as many members at once as this machine likes."""
         members, rows, length = batch.tokens.shape
-        positions = rows // self.accumulate * (length + jax.eval_shape(self.prompts.fold, params).shape[1])
+        positions = rows // self.accumulate * length + jax.eval_shape(self.prompts.fold, params).shape[1]
         together = members_at_once(members, positions)
         if together == members:
             return self._joint_gradients(params, lm_params, batch)

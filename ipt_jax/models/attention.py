@@ -14,6 +14,8 @@ from ipt_jax.errors import InputError
 
 # `xla` is everywhere, `cudnn` on NVIDIA GPUs, `tpu` is the kernel of `models.tpu_attention`.
 IMPLEMENTATIONS = ("xla", "cudnn", "tpu")
+# Keys and values.
+Pair = tuple[jax.Array, jax.Array]
 # Large and finite: a row that sees nothing stays finite instead of becoming NaN.
 MASKED = -1e30
 
@@ -104,7 +106,13 @@ def check_head_width(name: str, width: int) -> None:
 
 
 def causal_attention(
-    query: jax.Array, key: jax.Array, value: jax.Array, rule: ScoreRule, *, implementation: str = "xla"
+    query: jax.Array,
+    key: jax.Array,
+    value: jax.Array,
+    rule: ScoreRule,
+    before: Pair | None = None,
+    *,
+    implementation: str = "xla",
 ) -> jax.Array:
     """Each position sees itself and what stands before it, as far as the rule's window goes.
 
@@ -112,12 +120,20 @@ def causal_attention(
 
     Args:
       query: [B, T, N, H]; key, value: [B, T, G, H], where G divides N.
+      before: keys and values [I, J, P, G, H] of P positions that stand before the rows. The batch is I groups, one
+        after another, of rows of which every J-th has the same before it: with (K, 1) the rows of each of K members
+        stand side by side, with (1, K) every K-th row is of the same member.
       implementation: `xla`, `cudnn` (NVIDIA GPUs, half precision) or `tpu`. A rule that it lacks goes to
         `plain_attention`: soft-capping, and for `tpu` soft-capping together with slopes.
 
     Returns:
       [B, T, N, H], in the type of `query`; the softmax is taken in float32.
     """
+    if before is not None:  # queries that nobody asks for make a square of it: attention is the smaller part of a layer
+        known = before[0].shape[2]
+        key, value = behind(before, key, value)
+        query = jnp.pad(query, ((0, 0), (known, 0), (0, 0), (0, 0)))
+        return causal_attention(query, key, value, rule, implementation=implementation)[:, known:]
     if implementation == "tpu" and (rule.softcap is None or rule.slopes is None):
         from ipt_jax.models.tpu_attention import tpu_attention  # Pallas, for those who have a TPU; it imports this file
 
@@ -174,6 +190,18 @@ def plain_attention(
     distances = (places[..., None] - jnp.arange(length)[None, None])[:, None, None]
     weights = jax.nn.softmax(rule.apply(products, distances, distances >= 0), axis=-1).astype(query.dtype)
     return jnp.einsum("bgnts,bsgh->btgnh", weights, value).reshape(query.shape)
+
+
+def behind(before: Pair, key: jax.Array, value: jax.Array) -> Pair:
+    """Keys and values [B, T, G, H] of rows behind those that stand before them: [B, P + T, G, H]."""
+
+    def joined(shared: jax.Array, own: jax.Array) -> jax.Array:
+        outer, inner, *rest = shared.shape
+        rows = len(own) // (outer * inner)
+        repeated = jnp.broadcast_to(shared[:, None], (outer, rows, inner, *rest)).reshape(len(own), *rest)
+        return jnp.concatenate([repeated, own], axis=1)
+
+    return joined(before[0], key), joined(before[1], value)
 
 
 def _distances(length: int) -> jax.Array:

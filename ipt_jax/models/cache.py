@@ -16,9 +16,7 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from ipt_jax.models.attention import ScoreRule
-
-Pair = tuple[jax.Array, jax.Array]
+from ipt_jax.models.attention import Pair, ScoreRule
 
 # Queries of a prefill that are scored at a time: few enough that their scores stay in a CPU's cache, and half of the
 # products above the diagonal are never made. 16 × 242 positions of GPT-2 on two cores: 107 ms of processor time a

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from ipt_jax.models import attention, cache
-from ipt_jax.models.attention import ScoreRule
+from ipt_jax.models.attention import Pair, ScoreRule
 from ipt_jax.models.blocked_attention import blocked_attention
 from ipt_jax.models.blocks import Block, Linear, Norm
 from ipt_jax.models.config import DecoderConfig, LayerTraits
@@ -60,22 +60,43 @@ class Decoder(nnx.Module):
         weights, numbers = jax.tree.map(lambda x: jnp.asarray(x)[index], (stacked, varying))
         return nnx.merge(block_def, weights), LayerTraits(**common, **numbers)
 
-    def run(self, x: jax.Array, angles: tuple[Any, ...], attend, layers: int, rematerialisation: str) -> jax.Array:
+    def run(
+        self,
+        x: jax.Array,
+        angles: tuple[Any, ...],
+        attend,
+        layers: int,
+        rematerialisation: str,
+        before: Pair | None = None,
+        keep: bool = False,
+    ) -> tuple[jax.Array, Pair | None]:
         """Whole rows through the first so many layers, one of them compiled once.
 
         Args:
           x, angles: from `enter`.
-          attend: (query, key, value, `ScoreRule`) → what attention gives.
+          attend: (query, key, value, `ScoreRule`, keys and values before them or None) → what attention gives.
           rematerialisation: what a gradient finds of each layer, see `REMATERIALISATIONS`.
+          before: keys and values of each layer that stand before the rows, with a leading axis of layers.
+          keep: whether the rows' own keys and values are wanted.
+
+        Returns:
+          What the layers make of x, and keys and values [L, B, T, G, H] of each of them, if wanted.
         """
 
         # Layers are taken from the stack by index: all but the last as a slice of their own would be a copy of them.
-        def layer(x, index):
+        def layer(x, numbered):
+            index, known = numbered
             block, traits = self.block(index)
             rule = self.rule(traits)
-            return block(x, _chosen(angles, traits.rotary), lambda *qkv: (attend(*qkv, rule), None))
 
-        return jax.lax.scan(REMATERIALISATIONS[rematerialisation](layer), x, jnp.arange(layers))[0]
+            def attend_and_keep(query, key, value):
+                return attend(query, key, value, rule, known), (key, value) if keep else None
+
+            return block(x, _chosen(angles, traits.rotary), attend_and_keep)
+
+        if before is not None:
+            before = jax.tree.map(lambda x: x[:layers], before)
+        return jax.lax.scan(REMATERIALISATIONS[rematerialisation](layer), x, (jnp.arange(layers), before))
 
     def normalise(self, hidden: jax.Array) -> jax.Array:
         hidden = hidden if self.final_norm is None else self.final_norm(hidden)
@@ -153,34 +174,63 @@ class FrozenDecoder:
         attend = functools.partial(attention.causal_attention, implementation=self.attention)
         with jax.default_matmul_precision("highest"):
             x, angles = decoder.enter(embeddings, _positions(embeddings))
-            return decoder.run(x, angles, attend, self.config.num_layers, "none")
+            return decoder.run(x, angles, attend, self.config.num_layers, "none")[0]
+
+    def beginning(self, params: Any, embeddings: jax.Array, rematerialisation: str = "dots") -> Pair:
+        """Keys and values of rows that others stand behind, made for gradients: [B, P, E] → twice [L, B, P, G, H].
+
+        Args:
+          rematerialisation: a key of `REMATERIALISATIONS`.
+        """
+        decoder, last = nnx.merge(self.graphdef, params), self.config.num_layers - 1
+        with jax.default_matmul_precision("highest"):
+            x, angles = decoder.enter(embeddings, _positions(embeddings))
+            x, kept = decoder.run(x, angles, self._attend_for_gradients, last, rematerialisation, keep=True)
+            block, traits = decoder.block(last)
+            made = block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary))
+            return jax.tree.map(lambda layers, final: jnp.concatenate([layers, final[None]]), kept, made)
 
     def hidden_at(
-        self, params: Any, embeddings: jax.Array, places: jax.Array, rematerialisation: str = "dots"
+        self,
+        params: Any,
+        embeddings: jax.Array,
+        places: jax.Array,
+        rematerialisation: str = "dots",
+        before: Pair | None = None,
     ) -> jax.Array:
         """`hidden` at some positions only, made for gradients: [B, T, E], i32[B, R] → [B, R, D].
 
         Nothing reads the other rows of the last layer: it makes keys and values of them and no more.
 
         Args:
+          places: indices into T.
           rematerialisation: a key of `REMATERIALISATIONS`.
+          before: keys and values [L, I, J, P, G, H] of P positions that stand before the rows, of every layer, as
+            `beginning` makes them; which row has which, see `attention.causal_attention`.
         """
         decoder, last = nnx.merge(self.graphdef, params), self.config.num_layers - 1
-        attend = functools.partial(attention.causal_attention, implementation=self.attention)
-        if self.attention == "xla":
-            attend = blocked_attention
+        known = 0 if before is None else before[0].shape[3]
         with jax.default_matmul_precision("highest"):
-            x, angles = decoder.enter(embeddings, _positions(embeddings))
-            x = decoder.run(x, angles, attend, last, rematerialisation)
+            x, angles = decoder.enter(embeddings, known + _positions(embeddings))
+            x, _ = decoder.run(x, angles, self._attend_for_gradients, last, rematerialisation, before)
             block, traits = decoder.block(last)
-            keys, values = block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary))
+            kept = block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary))
+            if before is not None:
+                kept = attention.behind((before[0][last], before[1][last]), *kept)
+            positions = known + places
 
             def attend_all(query, _key, _value):  # not to the keys and values of the chosen rows alone
-                return attention.plain_attention(query, keys, values, decoder.rule(traits), places), None
+                return attention.plain_attention(query, *kept, decoder.rule(traits), positions), None
 
             x = jnp.take_along_axis(x, places[..., None], axis=1)
-            angles = tuple(rotary.angles(places) for rotary in self.config.rotaries)
+            angles = tuple(rotary.angles(positions) for rotary in self.config.rotaries)
             return block(x, _chosen(angles, traits.rotary), attend_all)[0]
+
+    @property
+    def _attend_for_gradients(self):
+        if self.attention == "xla":
+            return blocked_attention
+        return functools.partial(attention.causal_attention, implementation=self.attention)
 
     def normalise(self, params: Any, hidden: jax.Array) -> jax.Array:
         """The final norm: [..., D] → hidden states [..., E] as Hugging Face's `last_hidden_state` gives them."""
