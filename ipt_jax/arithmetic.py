@@ -65,7 +65,7 @@ def training_flop(
     seed: int,
     rule: int = RULE,
 ) -> float:
-    """FLOP of training one prompt: every row as often as it is drawn, and the dev losses.
+    """FLOP of training one prompt: every row as often as it is drawn, and the dev losses; the prompt once for each.
 
     Args:
       training: `config.training` of the run.
@@ -76,8 +76,9 @@ def training_flop(
     """
     order = Order(seed, row_sizes(train_rows)[:, 0], training.batch_size, training.group_by_length, rule)
     learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, train_rows, gradient=True)
-    dev_losses = 1 + math.ceil(training.steps / training.eval_every)
-    return float(learned + dev_losses * _learning_flop(config, prompt_rows, dev_rows, gradient=False).sum())
+    learned += training.steps * row_flop(config, prompt_rows, 0, gradient=True)
+    measured = _learning_flop(config, prompt_rows, dev_rows, gradient=False).sum() + row_flop(config, prompt_rows, 0)
+    return float(learned + (1 + math.ceil(training.steps / training.eval_every)) * measured)
 
 
 def prefill_flop(config: DecoderConfig, prompt_rows: int, sources: Sequence[Sequence[int]]) -> float:
@@ -120,6 +121,6 @@ def _layer_flop(config: DecoderConfig) -> tuple[float, float]:
 
 
 def _learning_flop(config: DecoderConfig, prompt_rows: int, rows: Sequence[Row], *, gradient: bool) -> np.ndarray:
-    """f64[len(rows)], of rows whose targets are to be predicted."""
+    """f64[len(rows)], of rows whose targets are to be predicted, behind the prompt's keys and values."""
     lengths, targets = row_sizes(rows).astype(float).T
-    return row_flop(config, prompt_rows + lengths, targets, gradient=gradient)
+    return row_flop(config, lengths, targets, before=prompt_rows, gradient=gradient)

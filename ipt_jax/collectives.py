@@ -58,6 +58,7 @@ def training_step(
     data: int,
     model: int,
     rows: Rows,
+    prompts: float,
     *,
     itemsize: int,
     gradient_bytes: float,
@@ -67,7 +68,8 @@ def training_step(
     """Of a step's loss and gradient. The sums of a few numbers (losses, counts) over `data` are left out.
 
     Args:
-      rows: of one of the `data` groups.
+      rows: of one of the `data` groups; their positions are their tokens.
+      prompts: positions of the prompts that a group runs once for its rows.
       itemsize: bytes of a number in the model's activations.
       gradient_bytes: of the rows of the prompts whose gradient is summed over `data`.
       recomputed: whether the backward pass runs each layer again, see `models.rematerialisation`.
@@ -85,10 +87,9 @@ def training_step(
     # A sum where attention and feed-forward network end, forward, and where they begin, backward. A layer is computed
     # again up to the feed-forward network's inner numbers: no gradient needs the sum behind them.
     sums = attention * (1 + recomputed) + to_attention + mlp + to_mlp
-    found.append(Collective(ALL_REDUCE, "model", rows.positions * width, layers * sums))
     # In the last layer only keys and values are of all positions.
-    to_keys = keys if added_first else 2 * keys
-    found.append(Collective(ALL_REDUCE, "model", rows.positions * width, to_keys))
+    sums = layers * sums + (keys if added_first else 2 * keys)
+    found += [Collective(ALL_REDUCE, "model", positions * width, sums) for positions in (rows.positions, prompts)]
     found.append(Collective(ALL_REDUCE, "model", rows.outputs * width, 2 * attention + mlp + to_mlp))
     if _cut(config.vocab_size, model):
         # Of each target row: largest logit, sum of the softmax, the target's own row of the table, and the gradient.

@@ -127,14 +127,15 @@ class Forecast:
             config,
             split.data,
             split.model,
-            collectives.Rows(together * tokens, together * (prompt_rows + tokens), together * targets),
+            collectives.Rows(together * tokens, together * tokens, together * targets),
+            self.untrained * prompt_rows,
             itemsize=split.device.itemsize,
             gradient_bytes=4 * self.untrained * prompt_rows * config.embed_dim,
             recomputed=self._policy(split) == "block",
         )
         sent, exchanges = collectives.total(found, split.data, split.model)
         return Work(
-            self.train / self.steps * self._share(split, prompt_rows + tokens, targets),
+            self.train / self.steps * self._share(split, tokens, targets, before=prompt_rows),
             _READS_PER_STEP * parameters(self.lm, split.model) * split.device.itemsize,
             _RUNS_PER_STEP * config.num_layers,
             sent,

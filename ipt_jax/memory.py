@@ -24,7 +24,7 @@ from ipt_jax.shapes import few_shapes
 # because attention makes its scores again. Of the logits: themselves and their gradient. Of a prompt's parameters:
 # themselves, two moments, gradient, update and the best rows. tests/test_memory.py compares the sum with the
 # compiler's own account and states how far off it may be.
-_SCORES, _INNER, _INNER_KEPT, _LOGITS, _STATE = 3, 2, 5, 2, 6
+_SCORES, _INNER, _INNER_KEPT, _LOGITS, _STATE = 2.5, 2, 5, 2, 6
 # Of what a device has, the share that training may take: compiled programs and the runtime need the rest.
 USABLE_OF_DEVICE, _USABLE_OF_HOST = 0.9, 0.8
 
@@ -59,6 +59,7 @@ def training_step(
     rows: int,
     length: int,
     targets: int,
+    prompt_rows: int,
     prompt_bytes: int,
     rematerialisation: str = "dots",
     fused_attention: bool = False,
@@ -69,13 +70,14 @@ def training_step(
       weights: bytes of the language model's parameters.
       itemsize: bytes of a number in its activations.
       members, rows: prompts, and rows of each that run at once, on this device.
-      length: tokens of a row, prompt rows counted.
+      length: tokens of a row.
       targets: rows of a row that reach the output projection.
+      prompt_rows: of one member's prompt, which runs once for all its rows.
       prompt_bytes: of one member's parameters.
       rematerialisation: see `models.rematerialisation`.
       fused_attention: whether scores never exist as a whole.
     """
-    tokens = members * rows * length * itemsize
+    tokens = members * (rows * length + prompt_rows) * itemsize
     inner, groups = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     # Query, key, value, what attention gives, its projection, gate and up, down.
     products = 2 * inner + 2 * groups + 2 * config.hidden_dim + config.mlp_dim * (2 if config.gated_mlp else 1)
@@ -83,8 +85,9 @@ def training_step(
         config.hidden_dim
         + {"none": products + _INNER_KEPT * config.mlp_dim, "dots": products, "block": 0}[rematerialisation]
     )
-    squares = 0 if fused_attention else 4 * members * rows * config.num_heads * length * (length + block_length(length))
-    in_layer = _SCORES * squares // 2 + tokens * _INNER * config.mlp_dim
+    seen = length + block_length(length) + 2 * prompt_rows  # keys of a query, twice: half of its own are masked
+    squares = 0 if fused_attention else 4 * members * rows * config.num_heads * length * seen
+    in_layer = int(_SCORES * squares / 2) + tokens * _INNER * config.mlp_dim
     in_layer += tokens * products if rematerialisation == "block" else 0
     words = block_words(members * rows * targets, config.vocab_size)
     at_head = words * (_LOGITS * 4 * members * rows * targets + config.embed_dim * itemsize)
@@ -125,8 +128,9 @@ def step_estimate(
         itemsize=itemsize,
         members=members,
         rows=math.ceil(training.batch_size / training.accumulate / share),
-        length=prompt_rows + tokens,
+        length=tokens,
         targets=targets,
+        prompt_rows=prompt_rows,
         prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
         rematerialisation=policy,
         fused_attention=decoder.attention != "xla",

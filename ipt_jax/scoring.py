@@ -36,9 +36,14 @@ def log_probabilities(
       tokens: i32[B, T], padded on the right.
       places: i32[B, R], the position, prompt rows counted, whose hidden state predicts each target.
     """
-    rows = jnp.broadcast_to(prompt[None], (tokens.shape[0], *prompt.shape))
-    hidden = decoder.hidden(params, prepend(rows, decoder.embed(params, tokens)))
-    logits = decoder.project(params, jnp.take_along_axis(hidden, places[..., None], axis=1))
+    embeddings, before, known = decoder.embed(params, tokens), None, max(len(prompt) - 1, 0)
+    if len(prompt):  # its last row may have to predict a target: every row has it
+        last = jnp.broadcast_to(prompt[None, -1:], (len(tokens), 1, prompt.shape[-1]))
+        embeddings = prepend(last, embeddings)
+    if known:
+        made = decoder.beginning(params, prompt[None, :known].astype(embeddings.dtype), "none")
+        before = jax.tree.map(lambda x: x[:, :, None], made)
+    logits = decoder.project(params, decoder.hidden_at(params, embeddings, places - known, "none", before))
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
     return chosen - jax.nn.logsumexp(logits, axis=-1)
 

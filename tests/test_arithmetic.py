@@ -77,8 +77,9 @@ def test_the_compiler_counts_the_loss_and_its_gradient_alike(family, leaves, gra
 def test_training_counts_each_row_as_often_as_it_is_drawn_and_every_dev_loss():
     rows = [row(range(n), n - 2) for n in (5, 6, 9)]
     training = types.SimpleNamespace(steps=3, batch_size=2, group_by_length=True, eval_every=2)
-    learned = sum(2 * row_flop(CONFIG, 4 + n, 2, gradient=True) for n in (5, 6, 9))  # 3 steps of 2: two epochs
-    measured = 3 * row_flop(CONFIG, 4 + 7, 3)  # at steps 0, 2 and 3
+    learned = sum(2 * row_flop(CONFIG, n, 2, before=4, gradient=True) for n in (5, 6, 9))  # 3 steps of 2: two epochs
+    learned += 3 * row_flop(CONFIG, 4, 0, gradient=True)  # the prompt, once a step
+    measured = 3 * (row_flop(CONFIG, 7, 3, before=4) + row_flop(CONFIG, 4, 0))  # at steps 0, 2 and 3
     dev = [row(range(7), 4)]
     assert training_flop(CONFIG, training, 4, rows, dev, seed=0) == pytest.approx(learned + measured)
 

@@ -18,20 +18,21 @@ def counts(collectives):
 
 
 def test_a_training_step_sums_twice_forward_and_twice_backward_in_every_layer():
-    found = counts(training_step(CONFIG, 4, 2, ROWS, **STEP))
+    found = counts(training_step(CONFIG, 4, 2, ROWS, 12, **STEP))
     # Two scanned layers; of the last one only its keys and values are of all positions.
     assert found["all-reduce", "model", 30 * 8 * 2] == 2 * 4 + 1
+    assert found["all-reduce", "model", 12 * 8 * 2] == 2 * 4 + 1  # the prompts' rows, once
     assert found["all-reduce", "data", 1000] == 1
     assert found["all-reduce", "model", 20 * 8 * 2] == 1  # the embedding
     assert found["all-reduce", "model", 5 * 8 * 2] == 4 + 1  # the last layer, and the targets' rows of the table
     assert found["all-reduce", "model", 5 * 8 * 4] == 1  # the gradient to the last hidden states
-    again = counts(training_step(CONFIG, 4, 2, ROWS, **STEP, recomputed=True))
+    again = counts(training_step(CONFIG, 4, 2, ROWS, 12, **STEP, recomputed=True))
     assert again["all-reduce", "model", 30 * 8 * 2] == 2 * 5 + 1
 
 
 def test_one_device_sends_nothing_and_groups_of_one_share_the_gradient_alone():
-    assert training_step(CONFIG, 1, 1, ROWS, **STEP) == inference(CONFIG, 1, ROWS, itemsize=2) == []
-    assert training_step(CONFIG, 4, 1, ROWS, **STEP) == [Collective("all-reduce", "data", 1000)]
+    assert training_step(CONFIG, 1, 1, ROWS, 12, **STEP) == inference(CONFIG, 1, ROWS, itemsize=2) == []
+    assert training_step(CONFIG, 4, 1, ROWS, 12, **STEP) == [Collective("all-reduce", "data", 1000)]
 
 
 def test_heads_and_words_that_do_not_divide_need_no_sum():

@@ -67,8 +67,9 @@ def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
         itemsize=4,
         members=members,
         rows=rows,
-        length=tokens + prompt_rows,
+        length=tokens,
         targets=targets,
+        prompt_rows=prompt_rows,
         prompt_bytes=4 * prompt_rows * config.embed_dim,
         rematerialisation=policy,
     )
@@ -78,7 +79,16 @@ def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
 
 def test_what_is_recomputed_or_fused_is_not_held():
     config = HF_FAMILIES["llama"].config_from_hf(hf_config("llama"))
-    size = {"weights": 0, "itemsize": 2, "members": 1, "rows": 8, "length": 256, "targets": 32, "prompt_bytes": 10}
+    size = {
+        "weights": 0,
+        "itemsize": 2,
+        "members": 1,
+        "rows": 8,
+        "length": 256,
+        "targets": 32,
+        "prompt_rows": 8,
+        "prompt_bytes": 10,
+    }
     none, dots, block = (
         memory.training_step(config, **size, rematerialisation=policy) for policy in ("none", "dots", "block")
     )

@@ -52,6 +52,88 @@ def test_attention_in_blocks_of_queries_and_its_gradient_are_those_of_the_whole_
         close(our_gradient, gradient, ATTENTION_GRADIENT)
 
 
+@pytest.mark.parametrize(
+    ("name", "outer", "inner", "implementation"),
+    [
+        *(("plain", 2, 1, "blocked"), ("alibi", 1, 2, "blocked"), ("window of a scanned layer", 2, 2, "blocked")),
+        *(("window", 1, 1, "blocked"), ("softcap and window", 1, 2, "blocked"), ("alibi", 2, 1, "xla")),
+        *(
+            pytest.param(name, outer, inner, "blocked", marks=pytest.mark.slow)
+            for name in RULES
+            for outer, inner in ((1, 1), (2, 2))
+        ),
+    ],
+)
+def test_keys_and_values_before_the_rows_count_as_if_every_row_had_its_own_copy(name, outer, inner, implementation):
+    batch, length, known, rule = 8, 11, 5, RULES[name]
+    keys = jax.random.split(jax.random.key(0), 6)
+    rows, shared = (batch, length), (outer, inner, known)
+    shapes = [(*rows, HEADS), (*rows, GROUPS), (*rows, GROUPS), (*shared, GROUPS), (*shared, GROUPS), (*rows, HEADS)]
+    *arguments, weights = (jax.random.normal(key, (*shape, WIDTH)) for key, shape in zip(keys, shapes, strict=True))
+
+    def answer(attend):
+        @functools.partial(jax.value_and_grad, has_aux=True)
+        def loss(arguments):
+            mixed = attend(*arguments)
+            return (mixed * weights).sum(), mixed
+
+        return jax.jit(loss)(arguments)
+
+    def ours(query, key, value, *before):
+        if implementation == "blocked":
+            return blocked_attention(query, key, value, rule, before, block=4)
+        return causal_attention(query, key, value, rule, before, implementation=implementation)
+
+    def obvious(query, key, value, *before):
+        def whole(shared, own):
+            copies = [shared[i // (batch // outer), i % inner] for i in range(batch)]
+            return jnp.concatenate([jnp.stack(copies), own], axis=1)
+
+        places = jnp.broadcast_to(known + jnp.arange(length), (batch, length))
+        return plain_attention(query, whole(before[0], key), whole(before[1], value), rule, places)
+
+    (_, mixed), our_gradients = answer(ours)
+    (_, wanted), gradients = answer(obvious)
+    close(mixed, wanted, ATTENTION_GRADIENT)
+    for our_gradient, gradient in zip(our_gradients, gradients, strict=True):
+        close(our_gradient, gradient, ATTENTION_GRADIENT)
+
+
+@pytest.mark.parametrize("axis", ["members", "rows"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(case, marks=[pytest.mark.slow] * (case not in FAMILIES)) for case in CASES]
+)
+def test_prompt_rows_that_run_once_give_the_loss_and_the_gradient_of_a_copy_before_every_row(name, axis):
+    decoder, params, golden = load_case(name)
+    members, rows, length = 2, 3, 7
+    draw = np.random.default_rng(0)
+    prompts = np.stack([golden["prompt"], 0.5 * golden["prompt"][::-1]])
+    tokens = draw.integers(0, decoder.config.vocab_size, (members, rows, length))
+    places = np.broadcast_to(np.arange(2, length - 1), (members, rows, length - 3))
+    batch = Batch(tokens, places, tokens[..., 3:], draw.integers(0, 2, places.shape).astype(np.float32))
+
+    def obvious(prompts):
+        def one(prompt, batch):
+            embeddings = jnp.concatenate(
+                [jnp.broadcast_to(prompt, (rows, *prompt.shape)), decoder.embed(params, batch.tokens)], axis=1
+            )
+            hidden = decoder.hidden(params, embeddings)[:, len(prompt) + 2 : -1]
+            likely = jax.nn.log_softmax(decoder.project(params, hidden))
+            return -(jnp.take_along_axis(likely, batch.targets[..., None], axis=-1)[..., 0] * batch.weights).sum()
+
+        losses = jnp.stack([one(prompts[k], jax.tree.map(lambda x, k=k: x[k], batch)) for k in range(members)])
+        return losses.sum(), losses
+
+    def ours(prompts):
+        losses, _ = member_losses(decoder, params, prompts, batch, axis=axis)
+        return losses.sum(), losses
+
+    (_, losses), our_gradient = jax.jit(jax.value_and_grad(ours, has_aux=True))(prompts)
+    (_, wanted), gradient = jax.jit(jax.value_and_grad(obvious, has_aux=True))(prompts)
+    close(losses, wanted, LOSS)
+    close(our_gradient, gradient, GRADIENT)
+
+
 def test_queries_at_some_places_get_what_they_get_among_all():
     query, key, value = (jax.random.normal(jax.random.key(i), (2, 9, 4, WIDTH)) for i in range(3))
     places = jnp.array([[8, 0, 3], [2, 2, 7]])
