@@ -81,12 +81,16 @@ class Side:
       build: `module:function`, called in the side's process with (folder, settings).
       settings: what JSON can carry.
       eager: whether it compiles nothing, so that its first round is as good as any.
+      code: a folder with the packages that it runs, see `commits`; empty for those of this process.
+      environment: variables that its process has besides.
     """
 
     name: str
     build: str
     settings: Mapping[str, Any]
     eager: bool = False
+    code: str = ""
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,9 +148,12 @@ def take_turns(sides: Sequence[Side], folder: Path, *, rounds: int, warmup: int 
     }
 
 
-def run_once(build: str, folder: Path, settings: Mapping[str, Any]) -> Any:
+def run_once(
+    build: str, folder: Path, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None
+) -> Any:
     """One round of one side in a process of its own: its answer."""
-    return take_turns([Side(build, build, settings)], folder, rounds=1, warmup=0)[build].answers[0]
+    side = Side(build, build, settings, environment=environment or {})
+    return take_turns([side], folder, rounds=1, warmup=0)[build].answers[0]
 
 
 def _start(side: Side, folder: Path) -> subprocess.Popen:
@@ -158,7 +165,15 @@ def _start(side: Side, folder: Path) -> subprocess.Popen:
         str(folder),
         json.dumps(dict(side.settings)),
     ]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    code = {"PYTHONPATH": side.code} if side.code else {}
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=side.code or None,
+        env={**os.environ, **side.environment, **code},
+    )
 
 
 def _reply(worker: subprocess.Popen) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from benchmarks.side_by_side import MODELS, Side, run_once, take_turns
-from benchmarks.training import Case
+from benchmarks.training_cases import Case
 
 
 def growth(figure: Path) -> list[dict[str, Any]]:
@@ -28,7 +28,7 @@ def growth(figure: Path) -> list[dict[str, Any]]:
             settings = {"case": dataclasses.asdict(case), "dtype": "float32", "members": case.members}
             with tempfile.TemporaryDirectory() as folder:
                 run_once("benchmarks.side_by_side:save_random_model", Path(folder), case.model)
-                side = Side("ours", "benchmarks.training:ours", settings)
+                side = Side("ours", "benchmarks.training_sides:ours", settings)
                 measured = take_turns([side], Path(folder), rounds=5)["ours"]
             rows.append({"axis": axis, "size": size, "seconds": measured.median, "peak_bytes": measured.peak_bytes})
             print(f"{axis} = {size}: {measured.median:.3f} s, {measured.peak_bytes / 1e9:.2f} GB", flush=True)

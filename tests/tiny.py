@@ -48,6 +48,15 @@ _CONFIGS: dict[str, dict[str, Any]] = {
         "rope_theta": 10_000.0,
         "tie_word_embeddings": True,
     },
+    "bloom": {
+        "model_type": "bloom",
+        "hidden_size": 32,
+        "n_layer": 2,
+        "n_head": 4,
+        "seq_length": 512,
+        "layer_norm_epsilon": 1e-5,
+        "tie_word_embeddings": True,
+    },
 }
 
 
@@ -126,6 +135,18 @@ def hf_tensors(config: Mapping[str, Any], seed: int = 0) -> dict[str, np.ndarray
             linear(f"{layer}.attn.c_proj", query, c.embed_dim, True, False)
             linear(f"{layer}.mlp.c_fc", c.embed_dim, c.mlp_dim, True, False)
             linear(f"{layer}.mlp.c_proj", c.mlp_dim, c.embed_dim, True, False)
+    elif config["model_type"] == "bloom":
+        add("transformer.word_embeddings.weight", c.vocab_size, c.embed_dim, scale=0.5)
+        norm("transformer.word_embeddings_layernorm")
+        norm("transformer.ln_f")
+        for i in range(c.num_layers):
+            layer = f"transformer.h.{i}"
+            norm(f"{layer}.input_layernorm")
+            norm(f"{layer}.post_attention_layernorm")
+            linear(f"{layer}.self_attention.query_key_value", c.embed_dim, 3 * query, True, True)
+            linear(f"{layer}.self_attention.dense", query, c.embed_dim, True, True)
+            linear(f"{layer}.mlp.dense_h_to_4h", c.embed_dim, c.mlp_dim, True, True)
+            linear(f"{layer}.mlp.dense_4h_to_h", c.mlp_dim, c.embed_dim, True, True)
     else:
         add("model.embed_tokens.weight", c.vocab_size, c.embed_dim, scale=0.5)
         norm("model.norm")

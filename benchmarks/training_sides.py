@@ -1,0 +1,215 @@
+"""The sides of the training benchmark: our step, PEFT's, and a loop by hand that projects target rows alone.
+
+Every side is given (folder, settings) and returns a round, see `side_by_side`; a round answers with a dict: `losses`
+of its steps, `rows` of each step's batch, and `real_share`, which share of an epoch's positions, the prompt's left
+aside, are real tokens. `ours` also runs with the package as it was at commit 57f9611 and later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import side_by_side
+from benchmarks.side_by_side import Round
+from benchmarks.training_cases import Case, cross_section, lengths_of, sorted_batches, start_of, tokens_of
+
+LEARNING_RATE, STEPS, CLIP_NORM = 3e-3, 50, 1.0
+
+
+def ours(folder: Path, settings: dict[str, Any]) -> Round:
+    """Steps of `Trainer` for all members, on batches as training makes them. Each member has its own copy of the rows.
+
+    Batches are made beforehand, as training makes the next one while a step runs.
+    """
+    import jax
+    import jax.numpy as jnp
+
+    from benchmarks.profile import kernels
+    from ipt_jax.batching import collate, step_indices
+    from ipt_jax.layout import Row
+    from ipt_jax.soft_prompt import SoftPrompts
+    from ipt_jax.training import Trainer
+
+    case, members = Case(**settings["case"]), settings["members"]
+    decoder, params = side_by_side.load_ours(folder, settings["dtype"], settings.get("attention", "xla"))
+    rows = [
+        Row("", tuple(tokens.tolist()), int(source), (), 0, False)
+        for tokens, (source, _) in zip(tokens_of(case), lengths_of(case), strict=True)
+    ]
+    limit = decoder.config.max_positions - case.prompt_rows
+
+    def batch_of(ids: Sequence[int]) -> Any:
+        return collate([[rows[i] for i in ids]] * members, limit)
+
+    lengths = tuple(len(row.tokens) for row in rows)
+    epoch = sorted_batches(case)
+    if case.task:
+        epoch = [step_indices(0, step, case.batch, lengths) for step in range(len(epoch))]
+    chosen = cross_section(case, epoch)
+    batches = [batch_of(ids) for ids in chosen]
+
+    prompts, prompt_params = SoftPrompts.create(
+        np.stack([start_of(case)] * members), reparameterisation="none", hidden=0, member_seeds=list(range(members))
+    )
+    trainer = Trainer(decoder, prompts, STEPS, warmup_steps=0, weight_decay=0.0, clip_norm=CLIP_NORM)
+    state = trainer.init(prompt_params)
+    rates = jnp.full((members,), LEARNING_RATE, jnp.float32)
+
+    def one_step(place: int) -> float:
+        nonlocal state
+        state, metrics = trainer.step(state, params, rates, batches[place])
+        jax.block_until_ready(state)
+        return float(metrics.loss[0])
+
+    share = np.sum(lengths_of(case)[epoch]) / sum(batch_of(ids).tokens[0].size for ids in epoch)
+    again = _round(case, chosen, one_step, share)
+    compiled = False
+
+    def profiled() -> Any:
+        nonlocal compiled
+        if not compiled:
+            compiled = True
+            return again()
+        return kernels(again, most=16)
+
+    return profiled if settings.get("profile") else again
+
+
+def peft(folder: Path, settings: dict[str, Any]) -> Round:
+    """Steps of PEFT's prompt tuning, as its documentation trains: labels, loss, backward, AdamW."""
+    import peft
+    import torch
+
+    case = Case(**settings["case"])
+    config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=case.prompt_rows)
+    model = peft.get_peft_model(side_by_side.load_theirs(folder, settings["dtype"]), config)
+    table = model.prompt_encoder["default"].embedding.weight
+    with torch.no_grad():
+        table.copy_(torch.from_numpy(start_of(case)))
+    model.train()
+    loss_of = torch.compile(model) if settings.get("compile") else model
+
+    def loss(tokens: Any, seen: Any, learned: Any) -> Any:
+        labels = tokens.masked_fill(~learned, -100)
+        return loss_of(input_ids=tokens, attention_mask=seen.long(), labels=labels, use_cache=False).loss
+
+    return _torch_round(case, table, loss)
+
+
+def loop(folder: Path, settings: dict[str, Any]) -> Round:
+    """Steps that a careful researcher would write: only the rows that predict a target pass the output projection.
+
+    Rows are padded on the right, where causal attention never looks from a real token, so that no mask is needed and
+    torch takes its fast attention.
+    """
+    import torch
+
+    case = Case(**settings["case"])
+    model = side_by_side.load_theirs(folder, settings["dtype"])
+    body, head, embed = model.base_model, model.get_output_embeddings(), model.get_input_embeddings()
+    prompt = torch.nn.Parameter(torch.from_numpy(start_of(case)).to(embed.weight.device))
+    run = torch.compile(body) if settings.get("compile") else body
+
+    def loss(tokens: Any, _seen: Any, learned: Any) -> Any:
+        rows = prompt.to(embed.weight.dtype).expand(len(tokens), -1, -1)
+        hidden = run(inputs_embeds=torch.cat([rows, embed(tokens)], dim=1), use_cache=False).last_hidden_state
+        row, place = learned.nonzero(as_tuple=True)
+        logits = head(hidden[row, place + case.prompt_rows - 1])
+        return torch.nn.functional.cross_entropy(logits.float(), tokens[row, place])
+
+    return _torch_round(case, prompt, loss)
+
+
+def _torch_round(case: Case, table: Any, loss_of: Callable[..., Any]) -> Round:
+    """Rounds of AdamW on the prompt's rows, on batches of similar length, each padded to its longest row.
+
+    Args:
+      table: the parameter [P, E].
+      loss_of: (tokens i64[B, T], which are real bool[B, T], which are learned bool[B, T]) → mean loss.
+    """
+    import torch
+
+    optimizer = torch.optim.AdamW([table], lr=LEARNING_RATE, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(1 - step / STEPS, 0.0))
+    tokens, lengths = tokens_of(case), lengths_of(case)
+    epoch = sorted_batches(case)
+    chosen = cross_section(case, epoch)
+
+    def padded(ids: Sequence[int]) -> tuple[Any, ...]:
+        rows = np.zeros((len(ids), max(len(tokens[i]) for i in ids)), np.int64)
+        for row, i in zip(rows, ids, strict=True):
+            row[: len(tokens[i])] = tokens[i]
+        place, (source, target) = np.arange(rows.shape[1]), lengths[ids].T[..., None]
+        seen, learned = place < source + target, (place >= source) & (place < source + target)
+        return tuple(torch.from_numpy(array).to(table.device) for array in (rows, seen, learned))
+
+    batches = [padded(ids) for ids in chosen]
+
+    def one_step(place: int) -> float:
+        loss = loss_of(*batches[place])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([table], CLIP_NORM)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        return loss.item()  # waits for the device
+
+    longest = [len(ids) * lengths[ids].sum(axis=1).max() for ids in epoch]
+    share = np.sum(lengths[epoch]) / sum(longest)
+    return _round(case, chosen, one_step, share)
+
+
+def _round(case: Case, chosen: list[np.ndarray], one_step: Callable[[int], float], real_share: float) -> Round:
+    """A round of the case's steps, which take the chosen batches in turn."""
+    done = 0
+
+    def again() -> dict[str, Any]:
+        nonlocal done
+        places = [(done + step) % len(chosen) for step in range(case.steps)]
+        done += case.steps
+        return {
+            "losses": [one_step(place) for place in places],
+            "rows": [chosen[place].tolist() for place in places],
+            "real_share": float(real_share),
+        }
+
+    return again
+
+
+def what_machine(folder: Path, settings: dict[str, Any]) -> Round:
+    """A side that answers with `machine.machine()` and how fast torch multiplies, in GFLOP/s."""
+    del folder, settings
+    from benchmarks import machine
+
+    def once() -> dict[str, Any]:
+        import torch
+
+        square = torch.ones((machine.SIZE, machine.SIZE))
+        return machine.machine() | {"torch_gflops": machine.rate(lambda: square @ square)}
+
+    return once
+
+
+def matrix_rate(folder: Path, settings: dict[str, Any]) -> Round:
+    """A side that answers with FLOP per second of large square products in the step's type, for an accelerator."""
+    del folder
+    import time
+
+    import jax
+    import jax.numpy as jnp
+
+    size, count = 8192, 20
+    square = jnp.ones((size, size), settings["dtype"])
+    multiply = jax.jit(jnp.matmul)
+    jax.block_until_ready(multiply(square, square))
+
+    def once() -> float:
+        started = time.perf_counter()
+        jax.block_until_ready([multiply(square, square) for _ in range(count)])
+        return count * 2.0 * size**3 / (time.perf_counter() - started)
+
+    return once
