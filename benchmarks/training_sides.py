@@ -18,6 +18,7 @@ from benchmarks.side_by_side import Round
 from benchmarks.training_cases import Case, cross_section, lengths_of, sorted_batches, start_of, tokens_of
 
 LEARNING_RATE, STEPS, CLIP_NORM = 3e-3, 50, 1.0
+TRAINED_STEPS = 1000
 
 
 def ours(folder: Path, settings: dict[str, Any]) -> Round:
@@ -29,26 +30,13 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
     from benchmarks.profile import kernels
-    from ipt_jax.batching import collate, step_indices
-    from ipt_jax.layout import Row
     from ipt_jax.soft_prompt import SoftPrompts
     from ipt_jax.training import Trainer
 
     case, members = Case(**settings["case"]), settings["members"]
     decoder, params = side_by_side.load_ours(folder, settings["dtype"], settings.get("attention", "xla"))
-    rows = [
-        Row("", tuple(tokens.tolist()), int(source), (), 0, False)
-        for tokens, (source, _) in zip(tokens_of(case), lengths_of(case), strict=True)
-    ]
     limit = decoder.config.max_positions - case.prompt_rows
-
-    def batch_of(ids: Sequence[int]) -> Any:
-        return collate([[rows[i] for i in ids]] * members, limit)
-
-    lengths = tuple(len(row.tokens) for row in rows)
-    epoch = sorted_batches(case)
-    if case.task:
-        epoch = [step_indices(0, step, case.batch, lengths) for step in range(len(epoch))]
+    epoch, batch_of = own_batches(case, members, limit)
     chosen = cross_section(case, epoch)
     batches = [batch_of(ids) for ids in chosen]
 
@@ -77,6 +65,37 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
         return kernels(again, most=16)
 
     return profiled if settings.get("profile") else again
+
+
+def own_batches(case: Case, members: int, limit: int) -> tuple[list[np.ndarray], Callable[[np.ndarray], Any]]:
+    """The rows of each step of an epoch, and what makes a step's batch of them, as training does it.
+
+    Shapes are those of a training of `TRAINED_STEPS`.
+    """
+    from ipt_jax.batching import collate
+    from ipt_jax.layout import Row
+
+    sizes = lengths_of(case)
+    rows = [
+        Row("", tuple(tokens.tolist()), int(source), (), 0, False)
+        for tokens, (source, _) in zip(tokens_of(case), sizes, strict=True)
+    ]
+    epoch, lengths, more = sorted_batches(case), sizes.sum(axis=1), []
+    if case.task:
+        try:
+            from ipt_jax.feed import shapes_for
+            from ipt_jax.order import Order
+            from ipt_jax.shapes import few_shapes
+        except ModuleNotFoundError:  # the package as it was before commit 0e74a07
+            from ipt_jax.batching import step_indices
+
+            epoch = [step_indices(0, step, case.batch, tuple(lengths.tolist())) for step in range(len(epoch))]
+            more = [limit]
+        else:
+            drawn = Order(0, lengths, case.batch).first(TRAINED_STEPS)
+            needed = np.stack([lengths, sizes[:, 1]], axis=1)[drawn].max(axis=1)
+            epoch, more = list(drawn[: len(epoch)]), [few_shapes(needed, shapes_for(TRAINED_STEPS), limit)]
+    return epoch, lambda ids: collate([[rows[i] for i in ids]] * members, *more)
 
 
 def peft(folder: Path, settings: dict[str, Any]) -> Round:

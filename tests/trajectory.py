@@ -2,22 +2,20 @@
 
     PYTHONPATH=. python tests/trajectory.py OUT.npz
 
-Which rows a batch has is said here and not by `step_indices`, and a longest row is in every batch: another order of
-examples or other widths of batches change no number, another arithmetic of training does. The order has golden
-numbers of its own, see `order`.
+Which rows a batch has is said here, and a longest row is in every batch: another order of examples or other widths of
+batches change no number, another arithmetic of training does. What fixes the order is in `test_order`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from tiny import tiny_lm
 
-from ipt_jax.batching import collate, step_indices
+from ipt_jax.batching import collate
 from ipt_jax.layout import Row
 from ipt_jax.soft_prompt import SoftPrompts
 from ipt_jax.training import Trainer
@@ -75,26 +73,6 @@ def batches_of(members: int) -> np.ndarray:
 def fingerprints() -> dict[str, str]:
     """What identifies the weights of each family, which are drawn by a NumPy class that may change its numbers."""
     return {family: tiny_lm(family).fingerprint for family in FAMILIES}
-
-
-# Of which examples the order is golden: enough for more than two groups of batches, and steps on both sides of where
-# an epoch ends, which is within a batch.
-ORDER_LENGTHS = tuple(np.random.RandomState(3).randint(8, 200, 301).tolist())
-ORDER_STEPS = (0, 1, 2, 75, 149, 150, 151, 1000)
-
-
-def order() -> list[dict[str, Any]]:
-    """The examples of some steps under some seeds, exact numbers."""
-    return [
-        {"seed": seed, "grouped": grouped, "step": step, "ids": _ids(seed, step, grouped)}
-        for seed in (0, 7)
-        for grouped in (True, False)
-        for step in ORDER_STEPS
-    ]
-
-
-def _ids(seed: int, step: int, grouped: bool) -> list[int]:
-    return step_indices(seed, step, 2, ORDER_LENGTHS, grouped).tolist()
 
 
 def all_trajectories() -> dict[str, np.ndarray]:
