@@ -102,11 +102,14 @@ class Measured:
       peak_bytes: the most memory that the process ever held (VmHWM), pages of mapped files included; on an
         accelerator the most device memory.
       answers: what each round returned.
+      processor_seconds: of each round, in order, all threads of the process together: on a CPU that other programs
+        share, this says more than the seconds do.
     """
 
     seconds: list[float]
     peak_bytes: int
     answers: list[Any]
+    processor_seconds: list[float]
 
     @property
     def median(self) -> float:
@@ -143,6 +146,7 @@ def take_turns(sides: Sequence[Side], folder: Path, *, rounds: int, warmup: int 
             [reply["seconds"] for reply in all_of[-rounds:]],
             all_of[-1]["peak_bytes"],
             [reply["answer"] for reply in all_of],
+            [reply["processor_seconds"] for reply in all_of[-rounds:]],
         )
         for name, all_of in replies.items()
     }
@@ -191,10 +195,14 @@ def _work(build: str, folder: str, settings: str) -> None:
     one_round = getattr(importlib.import_module(module), function)(Path(folder), json.loads(settings))
     print(json.dumps({"ready": True}), file=replies, flush=True)
     for _ in sys.stdin:
-        started = time.perf_counter()
+        started, begun = time.perf_counter(), time.process_time()
         answer = one_round()
-        seconds = time.perf_counter() - started
-        reply = {"seconds": seconds, "peak_bytes": _peak_bytes(), "answer": answer}
+        reply = {
+            "seconds": time.perf_counter() - started,
+            "processor_seconds": time.process_time() - begun,
+            "peak_bytes": _peak_bytes(),
+            "answer": answer,
+        }
         print(json.dumps(reply), file=replies, flush=True)
 
 

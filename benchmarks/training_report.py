@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,14 +30,17 @@ def row(name: str, case: Case, own: Measured, peer: str, other: Measured, rate: 
     both = []
     for measured, members in ((own, case.members), (other, case.members if peer in ("ours", "before") else 1)):
         times = case.members // members  # they train the members one after another
-        both.append((times * measured.median, times * round_flop(case, members, measured.answers[-1])))
-    (our_seconds, our_flop), (their_seconds, their_flop) = both
+        flop, busy = round_flop(case, members, measured.answers[-1]), statistics.median(measured.processor_seconds)
+        both.append([times * figure for figure in (measured.median, flop, busy)])
+    (our_seconds, our_flop, our_busy), (their_seconds, their_flop, their_busy) = both
     found = {
         "case": name,
         "members": case.members,
         "peer": peer,
         "our_seconds": our_seconds,
         "their_seconds": their_seconds,
+        "our_processor_seconds": our_busy,
+        "their_processor_seconds": their_busy,
         "our_flop": our_flop,
         "their_flop": their_flop,
         "our_rounds": own.seconds,
@@ -49,6 +53,7 @@ def row(name: str, case: Case, own: Measured, peer: str, other: Measured, rate: 
         "our_real_share": own.answers[-1]["real_share"],
         "their_real_share": other.answers[-1]["real_share"],
         "faster": their_seconds / their_flop / (our_seconds / our_flop),
+        "less_processor_time": their_busy / their_flop / (our_busy / our_flop),
         "memory_share": own.peak_bytes / other.peak_bytes,
     }
     return found | {"goals": _goals(case, peer, found)}
@@ -66,12 +71,25 @@ def _goals(case: Case, peer: str, found: dict[str, Any]) -> dict[str, dict[str, 
     }
 
 
-COLUMNS = ("case", "side", "s", "GFLOP needed", "of the matrix rate", "real tokens", "ours is faster", "GB", "ours has")
+COLUMNS = (
+    "case",
+    "side",
+    "s",
+    "processors, s",
+    "GFLOP needed",
+    "of the matrix rate",
+    "real tokens",
+    "ours is faster",
+    "by processors",
+    "GB",
+    "ours has",
+)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """A line for each side: seconds of a round and what they were needed for; how much faster ours is, and its share of
-    the side's memory; behind a figure its goal, and whether it is met."""
+    """A line for each side: seconds of a round, those of all processors, and what they were needed for; how many times
+    as fast ours is, by the clock and by processors' time, and its share of the side's memory; behind a figure its goal,
+    and whether it is met."""
     lines = []
     for each in rows:
         goals, ours = each["goals"], each["peer"] == "ours"
@@ -89,10 +107,12 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
                 each["case"],
                 side,
                 f"{each['their_seconds']:.2f}",
+                f"{each['their_processor_seconds']:.2f}",
                 f"{each['their_flop'] / 1e9:.0f}",
                 told("our_share_of_rate" if ours else "their_share_of_rate", ".0%"),
                 told("our_real_share" if ours else "their_real_share", ".0%"),
                 "" if ours else told("faster", ".2f"),
+                "" if ours else f"{each['less_processor_time']:.2f}",
                 f"{each['their_peak_bytes'] / 1e9:.2f}",
                 "" if ours else told("memory_share", ".0%"),
             ]

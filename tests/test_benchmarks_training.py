@@ -118,7 +118,7 @@ def test_seconds_are_compared_by_what_was_needed_and_goals_are_met_or_missed():
     case = Case(TINY, tokens=24, targets=8, faster={"loop": 1.5, "before": 1.5}, rate_share=0.5, real_share=0.88)
 
     def measured(seconds, rows, peak):
-        return Measured([seconds] * 3, peak, [{"losses": [1.0], "rows": rows, "real_share": 0.9}])
+        return Measured([seconds] * 3, peak, [{"losses": [1.0], "rows": rows, "real_share": 0.9}], [2 * seconds] * 3)
 
     own = measured(2.0, [[0, 1]], 100)
     rate = training_report.round_flop(case, 1, own.answers[0])  # so that ours reaches half of it
@@ -128,6 +128,7 @@ def test_seconds_are_compared_by_what_was_needed_and_goals_are_met_or_missed():
         training_report.row("c", case, own, "before", measured(2.8, [[2, 3]], 50), rate),
     ]
     assert [row["faster"] for row in rows] == pytest.approx([1, 1.5, 1.4])
+    assert [row["less_processor_time"] for row in rows] == pytest.approx([1, 1.5, 1.4])
     assert [row["memory_share"] for row in rows] == [1, 0.5, 2]
     assert rows[0]["our_share_of_rate"] == 0.5 and rows[1]["their_share_of_rate"] == pytest.approx(1 / 3)
     ours, loop, before = training_report.table(rows).splitlines()[2:]
@@ -137,7 +138,7 @@ def test_seconds_are_compared_by_what_was_needed_and_goals_are_met_or_missed():
 
 def test_members_that_others_train_one_after_another_take_them_so_many_times_as_long():
     case = Case(TINY, tokens=24, targets=8, members=5)
-    own, solo = (Measured([s], 1, [{"rows": [[0]], "real_share": 1.0}]) for s in (4.0, 1.0))
+    own, solo = (Measured([s], 1, [{"rows": [[0]], "real_share": 1.0}], [s]) for s in (4.0, 1.0))
     solo_row = training_report.row("c", case, own, "ours, solo", solo, 1.0)
     assert (solo_row["their_seconds"], solo_row["faster"]) == (5.0, 1.25)
     assert solo_row["our_flop"] == solo_row["their_flop"]
