@@ -10,7 +10,8 @@ rows of two sides' batches need not be the same; peak memory of each process by 
 clipping on the prompt alone, float32 on a CPU, bfloat16 weights on a GPU, without dropout. Each case is measured beside
 the machine's own rate of multiplying matrices.
 
-PEFT and the loop run transformers' SDPA attention on batches sorted by length and padded to their longest row.
+PEFT and the loop run transformers' SDPA attention where the family has it (BLOOM has not), on batches sorted by length
+and padded to their longest row.
 """
 
 from __future__ import annotations
@@ -80,13 +81,13 @@ def measure(
     case: Case,
     rounds: int,
     peers: Sequence[str],
-    code: str = "",
-    environment: Mapping[str, str] | None = None,
+    code: str,
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     """The machine's rates and a row for each comparison of the case."""
     if case.members > 1:
         peers = [*peers, "ours, solo"]
-    sides = sides_of(case, peers, code, environment or {})
+    sides = sides_of(case, peers, code, environment)
     with tempfile.TemporaryDirectory() as folder:
         run_once("benchmarks.side_by_side:save_random_model", Path(folder), case.model)
         found = run_once("benchmarks.training_sides:what_machine", Path(folder), {}, environment)
@@ -107,17 +108,15 @@ def profile(case: Case) -> list[dict[str, Any]]:
         return take_turns([side], Path(folder), rounds=1)["ours"].answers[-1]
 
 
-def compare_curves(name: str, case: Case, code: str = "") -> dict[str, Any]:
+def compare_curves(name: str, case: Case, code: str) -> dict[str, Any]:
     """The first losses of ours, of PEFT and of the code before, and the largest differences from ours."""
     sides = sides_of(case, ["PEFT"], code, {})
     with tempfile.TemporaryDirectory() as folder:
         run_once("benchmarks.side_by_side:save_random_model", Path(folder), case.model)
         measured = take_turns(sides, Path(folder), rounds=STEPS, warmup=0)
     losses = {side.name: [answer["losses"][0] for answer in measured[side.name].answers] for side in sides}
-    own = losses["ours"]
-    differences = {
-        name: float(np.abs(np.subtract(own, other)).max()) for name, other in losses.items() if name != "ours"
-    }
+    own = losses.pop("ours")
+    differences = {peer: float(np.abs(np.subtract(own, other)).max()) for peer, other in losses.items()}
     wanted = {"PEFT": CURVE_TOLERANCE, "before": BEFORE_TOLERANCE}
     return {
         "case": name,

@@ -49,6 +49,11 @@ class Case:
     real_share: float | None = None
 
 
+# The peaks of one program differ by a percent from run to run.
+_SAME_MEMORY = {"before": 1.02}
+_LOOP = {"loop": 1.3, "loop compiled": 1.3}
+
+
 def _real(model: str, task: str, shown: bool, prompt_rows: int) -> Case:
     before = 1.25 if prompt_rows == 25 else 2.0 if (task, shown) == ("mtop", False) else None
     return Case(
@@ -57,14 +62,12 @@ def _real(model: str, task: str, shown: bool, prompt_rows: int) -> Case:
         shown=shown,
         prompt_rows=prompt_rows,
         steps=6,
-        faster={"PEFT": 2.0, "PEFT compiled": 2.0, "loop": 1.3, "loop compiled": 1.3}
-        | ({"before": before} if before else {}),
-        memory={"before": 1.0},
+        faster={"PEFT": 2.0, "PEFT compiled": 2.0, **_LOOP, **({"before": before} if before else {})},
+        memory=_SAME_MEMORY,
         real_share=0.88,
     )
 
 
-_LOOP, _SAME_MEMORY = {"loop": 1.3, "loop compiled": 1.3}, {"before": 1.0}
 _GPU = {
     name: Case(MODELS[name], gpu=True, faster={"PEFT": 2.0, "PEFT compiled": 1.3, "ours, solo": 1.5})
     for name in ("gpt2-xl", "opt-1.3b", "bloom-1b1")

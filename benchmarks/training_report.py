@@ -92,14 +92,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     and whether it is met."""
     lines = []
     for each in rows:
-        goals, ours = each["goals"], each["peer"] == "ours"
-
-        def told(figure: str, form: str, each: dict[str, Any] = each, goals: dict[str, Any] = goals) -> str:
-            goal = goals.get(figure)
-            said = f" ({'met' if goal['met'] else 'missed'}: {goal['wanted']:{form}})" if goal else ""
-            return f"{each[figure]:{form}}{said}"
-
-        side = each["peer"]
+        side, ours = each["peer"], each["peer"] == "ours"
         if each["members"] > 1:
             side = f"{each['members']} × {side}" if side not in ("ours", "before") else f"{side}, {each['members']}"
         lines.append(
@@ -109,15 +102,22 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
                 f"{each['their_seconds']:.2f}",
                 f"{each['their_processor_seconds']:.2f}",
                 f"{each['their_flop'] / 1e9:.0f}",
-                told("our_share_of_rate" if ours else "their_share_of_rate", ".0%"),
-                told("our_real_share" if ours else "their_real_share", ".0%"),
-                "" if ours else told("faster", ".2f"),
+                _told(each, "our_share_of_rate" if ours else "their_share_of_rate", ".0%"),
+                _told(each, "our_real_share" if ours else "their_real_share", ".0%"),
+                "" if ours else _told(each, "faster", ".2f"),
                 "" if ours else f"{each['less_processor_time']:.2f}",
                 f"{each['their_peak_bytes'] / 1e9:.2f}",
-                "" if ours else told("memory_share", ".0%"),
+                "" if ours else _told(each, "memory_share", ".0%"),
             ]
         )
     return side_by_side.table(COLUMNS, lines)
+
+
+def _told(row: dict[str, Any], figure: str, form: str) -> str:
+    """A figure, and its goal if it has one."""
+    goal = row["goals"].get(figure)
+    said = f" ({'met' if goal['met'] else 'missed'}: {goal['wanted']:{form}})" if goal else ""
+    return f"{row[figure]:{form}}{said}"
 
 
 def curve_sentence(curve: dict[str, Any]) -> str:
