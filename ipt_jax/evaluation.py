@@ -1,4 +1,4 @@
-"""A split under the prompts of a population → predictions.jsonl of every member → scores."""
+"""A split under the prompts of a population → predictions.jsonl of every member → scores, after the last row."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ from ipt_jax.errors import InputError
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.preparation import PreparedSplit
 from ipt_jax.search import Search
-from ipt_jax.storage import append_rows, read_rows, repair
+from ipt_jax.storage import append_rows, read_rows, repair, write_rows
 from ipt_jax.tasks.base import Example, Task
+from ipt_jax.tasks.scores import Scores, example_headline
+from ipt_jax.tasks.scores import score as scores_of
 
 _NEEDED = {"id": str, "prediction": str}  # what every row of predictions.jsonl must have
+_MEASURED = ("stop", "log_probability", "new_tokens")  # and what its end tells of the decoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +44,7 @@ def predict(
     devices: Mesh,
     title: str,
 ) -> None:
-    """Writes a row for every example of every member that has none yet, batch by batch.
+    """Writes a row for every example of every member that has none yet, batch by batch; `score` is for afterwards.
 
     Rows that an earlier, killed process wrote are kept and not decoded again.
 
@@ -75,7 +78,7 @@ def predict(
             rows: dict[int, list[dict[str, Any]]] = {}
             for index, generated in batch if is_first else ():
                 k, i = places[index]
-                rows.setdefault(k, []).append(_row(task, members[k].split, i, generated))
+                rows.setdefault(k, []).append(_row(members[k].split, i, generated))
             for k, fresh in rows.items():
                 append_rows(members[k].predictions, fresh)
             progress.update(len(batch))
@@ -89,16 +92,15 @@ def _finished(predictions: Path) -> list[str]:
     return [row["id"] for row in read_rows(predictions, _NEEDED)]
 
 
-def _row(task: Task, split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:
+def _row(split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:
+    """A row without its `score`: the devices do not wait for it."""
     example, row = Example.from_row(split.examples[index]), split.rows[index]
-    prediction = generated.text.strip()
     return {
         "id": example.id,
         "input": row.source,
         "demonstrations": [{"id": d.id, "similarity": d.similarity} for d in row.demonstrations],
-        "prediction": prediction,
+        "prediction": generated.text.strip(),
         "references": example.references,
-        "score": task.score_example(prediction, example).get(task.example_metric),
         "stop": generated.stop,
         "log_probability": generated.log_probability,
         "new_tokens": len(generated.tokens),
@@ -117,12 +119,30 @@ def empty(member: Member) -> int:
     return sum(not row["prediction"] for row in read_rows(member.predictions))
 
 
-def score(task: Task, member: Member) -> dict[str, Any]:
-    """Every metric of the task over a member's finished predictions, in the order of the split."""
-    rows = {row["id"]: row for row in read_rows(member.predictions, _NEEDED)}
+def score(task: Task, member: Member) -> Scores:
+    """Scores a member's finished predictions, and writes into each row what its text alone is worth.
+
+    The file is replaced as a whole: a row has its `score`, or the next call gives it one.
+
+    Raises:
+      InputError: an example has no prediction.
+    """
+    rows = read_rows(member.predictions, _NEEDED)
+    predictions = {row["id"]: row["prediction"] for row in rows}
     ids = member.split.examples["id"][:]
-    missing = [id for id in ids if id not in rows]
+    missing = [id for id in ids if id not in predictions]
     if missing:
         raise InputError(f"{member.predictions} lacks {len(missing)} of {len(ids)} examples, such as {missing[0]}")
     examples = [Example.from_row(row) for row in member.split.examples]
-    return task.score([rows[id]["prediction"] for id in ids], examples)
+    scores = scores_of(task, [predictions[id] for id in ids], examples)
+    if not all("score" in row for row in rows):
+        metric = example_headline(task)
+        singles = {id: values.get(metric) for id, values in zip(ids, scores.examples, strict=True)}
+        write_rows(member.predictions, [_with_score(row, singles.get(row["id"])) for row in rows])
+    return scores
+
+
+def _with_score(row: dict[str, Any], score: float | None) -> dict[str, Any]:
+    """The row with its score behind the texts that it compares."""
+    measured = {key: row[key] for key in _MEASURED if key in row}
+    return {**{key: value for key, value in row.items() if key not in measured}, "score": score, **measured}

@@ -12,6 +12,7 @@ from ipt_jax.accelerators import describe_devices
 from ipt_jax.json_text import canonical_json
 from ipt_jax.preparation import Preparer, overlap_of, rows_of
 from ipt_jax.runs import Run
+from ipt_jax.tasks.scores import headline
 
 _VERSIONS = ("ipt_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "transformers", "datasets", "sacrebleu")
 
@@ -26,7 +27,8 @@ def result(
 ) -> dict[str, Any]:
     """The score of a run and everything that can change it.
 
-    Read from files and from what is prepared: nothing is computed on a device, and no other process is asked.
+    Scores the predictions, see `evaluation.score`. The rest is read from files and from what is prepared: nothing is
+    computed on a device, and no other process is asked.
 
     Args:
       member: the run's split and predictions, all of them written.
@@ -53,9 +55,10 @@ def result(
         "layout": settings.layout.to_dict(),
         "prompt_source": _source_of(run),
         "seed": settings.seed,
-        "metric": task.metric,
-        "score": scores[task.metric],
-        "scores": scores,
+        "metric": headline(task).name,
+        "score": scores.corpus[headline(task).name],
+        "scores": scores.to_dict(),
+        "metrics": scores.described(),
         "examples": len(split.rows),
         "empty": evaluation.empty(member),
         "limit": settings.limit.to_dict(),

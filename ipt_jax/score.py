@@ -17,8 +17,9 @@ from ipt_jax import cli, json_text
 from ipt_jax.errors import InputError
 from ipt_jax.storage import write_text
 from ipt_jax.tasks import get_task, parse_options
-from ipt_jax.tasks.base import SPLITS, Task, subset
+from ipt_jax.tasks.base import SPLITS, Example, Task, subset
 from ipt_jax.tasks.reading import read_json_list, read_lines
+from ipt_jax.tasks.scores import Scores, score
 
 _NAMED_IDS = 3  # How many ids a message lists.
 
@@ -53,19 +54,28 @@ def score_file(
     Raises:
       InputError: the file and the split do not fit each other, or one of them is malformed.
     """
+    examples, scores = judge_file(task, split, predictions_path, limit)
+    summary = {"task": task.name, "split": split, "examples": len(examples), **scores.to_dict()}
+    rows = [{"id": example.id, "scores": own} for example, own in zip(examples, scores.examples, strict=True)]
+    return summary, rows
+
+
+def judge_file(
+    task: Task, split: str, predictions_path: Path, limit: int | None = None
+) -> tuple[list[Example], Scores]:
+    """The examples of a split and the scores of a file of predictions, such as a run's predictions.jsonl.
+
+    `rows` of the scores are what each example adds to each of them: what a bootstrap over examples draws from.
+
+    Raises:
+      InputError: as `score_file`.
+    """
     examples = list(task.read(split))
     if not examples:
         raise InputError(f"split {split!r} of task {task.name!r} is empty: {task.files(split)[0]} has no example")
     if limit is not None:
         examples = [examples[i] for i in subset([example.id for example in examples], limit)]
-    predictions = read_predictions(predictions_path, [example.id for example in examples])
-    scores = task.score(predictions, examples)
-    summary = {"task": task.name, "split": split, "examples": len(examples), **scores}
-    rows = [
-        {"id": example.id, "scores": task.score_example(prediction, example)}
-        for example, prediction in zip(examples, predictions, strict=True)
-    ]
-    return summary, rows
+    return examples, score(task, read_predictions(predictions_path, [example.id for example in examples]), examples)
 
 
 def read_predictions(path: Path, ids: Sequence[str]) -> list[str]:

@@ -144,10 +144,11 @@ def _read_jsonl(folder: Path) -> Any:
 def _read_task(name: str) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
         from ipt_jax.tasks import get_task
+        from ipt_jax.tasks.scores import score
 
         task = get_task(name, folder)
         examples = list(task.read("dev"))
-        return task.score([example.target for example in examples], examples) if examples else None
+        return score(task, [example.target for example in examples], examples) if examples else None
 
     return read
 

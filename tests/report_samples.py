@@ -8,7 +8,9 @@ import random
 import sys
 from pathlib import Path
 
-from ipt_jax.metrics.bleu import bleu, sentence_bleu
+from judged import examples_of, single
+
+from ipt_jax.metrics.bleu import BLEU_DART_OFFICIAL, BLEU_UNIFIEDSKG, SENTENCE_BLEU
 from ipt_jax.results import RunFolder, append_rows, method_label, run_id, write_json
 
 _PEOPLE = ("Ada Brenner", "Tomas Okafor", "Lidia Varga", "Henrik Sato", "Mina Delacroix", "Oskar Mbeki", "Ruth Almeida")
@@ -164,7 +166,7 @@ def _prediction(example: dict, demonstrations: int, retriever: str | None, quali
         ],
         "prediction": prediction,
         "references": example["references"],
-        "score": sentence_bleu(prediction, example["references"]),
+        "score": single(SENTENCE_BLEU, prediction, example["references"]),
         "stop": rng.choice(["eos", "stop_text", "stop_text", "length"]),
         "log_probability": -rng.random() * 20,
     }
@@ -192,9 +194,9 @@ def _result(run: str, config: dict, title: str, rows: list[dict], rng: random.Ra
     prompt_tokens, retrieval, seed = config["prompt"]["tokens"], config["retrieval"], config["seed"]
     steps = config["training"]["steps"]
     texts = [row["prediction"] for row in rows], [row["references"] for row in rows]
-    corpus = {name: bleu(*texts, convention=name) for name in ("unifiedskg", "dart_official")}
-    scores = {f"bleu_{name.removeprefix('dart_')}": each.value for name, each in corpus.items()}
-    signatures = {f"bleu_{name.removeprefix('dart_')}": each.signature for name, each in corpus.items()}
+    metrics = BLEU_UNIFIEDSKG, BLEU_DART_OFFICIAL
+    scores = {metric.name: metric.of_texts(*texts) for metric in metrics}
+    signatures = {metric.name: metric.signature_of(examples_of(texts[1])) for metric in metrics}
     training = {"steps": steps, "batch_size": 8, "learning_rate": 5e-3, "best_step": 124, "best_dev_loss": 1.3217}
     return {
         "run": run,

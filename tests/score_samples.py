@@ -109,4 +109,6 @@ def _totto(folder) -> Sampled:
     task = Totto(folder)
     examples = {example.id: example for example in task.read("dev")}
     rows = _spread(golden.rows("predictions.jsonl.gz"))
-    return Sampled(task, [row["prediction"] for row in rows], [examples[row["id"].replace("_sample", "")] for row in rows])
+    return Sampled(
+        task, [row["prediction"] for row in rows], [examples[row["id"].replace("_sample", "")] for row in rows]
+    )

@@ -1,29 +1,37 @@
 """ToTTo's official BLEU against the verdicts of the official evaluation."""
 
+import functools
+
 import pytest
+from judged import judged_bleu
 from official import committed, goldens, read_lines
 
-from ipt_jax.metrics.bleu import bleu
-from ipt_jax.metrics.totto_bleu import official_prediction, official_references, totto_bleu
+from ipt_jax.metrics.bleu import BLEU_UNIFIEDSKG
+from ipt_jax.metrics.totto_bleu import BLEU_TOTTO_OFFICIAL, official_prediction, official_references
 
+judged = functools.partial(judged_bleu, BLEU_TOTTO_OFFICIAL)
 SUBSETS = {"overall": (True, False), "overlap": (True,), "nonoverlap": (False,)}
 
 
 def test_case_spacing_and_tokens_do_not_count():
     references = [["She won the Lugano Trophy (2012), didn't she?"]]
 
-    assert totto_bleu(["  SHE won   the lugano trophy ( 2012 ) , didn 't she ? "], references).value == 100
-    assert totto_bleu(["She won the Lugano Trophy 2012, did she?"], references).value < 70
+    assert judged(["  SHE won   the lugano trophy ( 2012 ) , didn 't she ? "], references).value == 100
+    assert judged(["She won the Lugano Trophy 2012, did she?"], references).value < 70
 
 
 def test_an_empty_prediction_is_the_null_that_stands_for_missing_references():
-    one = totto_bleu(["", "A bird sang in the tree."], [["A dog ran."], ["A bird sang in the tree."]])
-    three = totto_bleu(["", "A bird sang in the tree."], [["A dog ran."] * 3, ["A bird sang in the tree."]])
+    one = judged_bleu(
+        BLEU_TOTTO_OFFICIAL, ["", "A bird sang in the tree."], [["A dog ran."], ["A bird sang in the tree."]]
+    )
+    three = judged_bleu(
+        BLEU_TOTTO_OFFICIAL, ["", "A bird sang in the tree."], [["A dog ran."] * 3, ["A bird sang in the tree."]]
+    )
 
     # 13a splits `<null>` into three tokens; they match where a reference is missing.
     assert official_prediction(" \n") == "<null>"
-    assert one.details["counts"][:3] == (10, 8, 6)
-    assert three.details["counts"][:3] == (7, 6, 5)
+    assert one.counts[:3] == (10, 8, 6)
+    assert three.counts[:3] == (7, 6, 5)
 
 
 def test_only_the_first_three_references_count_and_an_empty_one_stays_empty():
@@ -37,17 +45,17 @@ def test_line_breaks_and_tabs_are_blanks():
 
 
 def test_the_score_has_a_signature_that_names_the_convention():
-    signature = totto_bleu(["a"], [["b"]]).signature
+    signature = judged(["a"], [["b"]]).signature
 
     assert signature.startswith("convention:totto_official|refs:first3,else<null>|text:lower,moses-detokenised|")
     assert "tok:13a|smooth:exp" in signature
 
 
 def test_lists_that_do_not_fit_are_an_error():
-    with pytest.raises(ValueError, match="1 predictions, 2 lists of references"):
-        totto_bleu(["a"], [["a"], ["b"]])
+    with pytest.raises(ValueError, match="1 predictions, 2 examples"):
+        judged(["a"], [["a"], ["b"]])
     with pytest.raises(ValueError, match="example 0 needs a list"):
-        totto_bleu(["a"], [[]])
+        judged(["a"], [[]])
 
 
 def references_of(golden):
@@ -80,20 +88,20 @@ def test_every_golden_group_and_subset_has_the_evaluators_scores(groups, subset)
         if not members:
             assert expected is None, group["group"]
             continue
-        score = totto_bleu([predictions[i] for i in members], [references[i] for i in members])
+        score = judged([predictions[i] for i in members], [references[i] for i in members])
 
         assert len(members) == expected["examples"]
         assert score.value == pytest.approx(expected["bleu"], abs=1e-4), group["group"]
         assert f"{score.value:.1f}" == f"{expected['bleu_printed']:.1f}"
-        assert score.details["precisions"] == pytest.approx(expected["precisions"], abs=1e-4)
-        assert score.details["bp"] == pytest.approx(expected["bp"], abs=1e-4)
-        assert (score.details["hyp_len"], score.details["ref_len"]) == (expected["hyp_len"], expected["ref_len"])
+        assert score.precisions == pytest.approx(expected["precisions"], abs=1e-4)
+        assert score.bp == pytest.approx(expected["bp"], abs=1e-4)
+        assert (score.hyp_len, score.ref_len) == (expected["hyp_len"], expected["ref_len"])
 
 
 def test_every_golden_group_has_unifiedskgs_bleu(groups):
     for group, predictions, references, _ in groups:
-        score = bleu(predictions, references, convention="unifiedskg")
-        assert score.value == pytest.approx(group["unifiedskg"]["bleu"], abs=1e-4), group["group"]
+        score = BLEU_UNIFIEDSKG.of_texts(predictions, references)
+        assert score == pytest.approx(group["unifiedskg"]["bleu"], abs=1e-4), group["group"]
 
 
 def test_each_committed_prediction_alone_has_the_evaluators_bleu():
@@ -101,7 +109,7 @@ def test_each_committed_prediction_alone_has_the_evaluators_bleu():
     rows = [row for row in committed("totto").rows("predictions.jsonl.gz") if row["bleu"] is not None]
     assert len(rows) >= 200
     for row in rows:
-        score = totto_bleu([row["prediction"]], [references[row["id"]]])
+        score = judged([row["prediction"]], [references[row["id"]]])
         assert score.value == pytest.approx(row["bleu"], abs=1e-4), row
 
 

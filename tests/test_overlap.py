@@ -39,7 +39,7 @@ def test_near_duplicates_are_those_that_comparing_all_with_all_finds(queries, po
 class Shop:
     """A task of two lists."""
 
-    name, title, metric, example_metric, reader_version = "shop", "Shop", "none", "none", 1
+    name, title, metrics, reader_version = "shop", "Shop", (), 1
     options = {"small": True}
     groups = "street"
 

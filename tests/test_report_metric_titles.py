@@ -1,39 +1,42 @@
 """Metrics in tables: their names, and what is said of them."""
 
 import pytest
+from score_samples import sampled_tasks
 
-from ipt_jax.metrics.blec import BLEC_SIGNATURE
-from ipt_jax.metrics.bleu import bleu
-from ipt_jax.metrics.generation import generation_scores
-from ipt_jax.metrics.multi_bleu import multi_bleu
-from ipt_jax.metrics.totto_bleu import totto_bleu
+from ipt_jax.metrics.metric import Metric, mean
 from ipt_jax.report.metric_titles import metric_meaning, metric_title
-from ipt_jax.tasks import TASKS
-
-TEXTS = ["a b c d e"], [["a b c d f"]]
+from ipt_jax.tasks.scores import score
 
 
-@pytest.mark.parametrize(
-    ("signature", "words"),
-    [
-        (bleu(*TEXTS, convention="dart_official").signature, "DART's own script"),
-        (bleu(*TEXTS, convention="unifiedskg").signature, "UnifiedSKG computes it"),
-        (multi_bleu(*TEXTS).signature, "Logic2Text's own script"),
-        (totto_bleu(*TEXTS).signature, "ToTTo's own script"),
-        (BLEC_SIGNATURE, "logical form"),
-    ],
-)
-def test_a_score_is_described_by_the_convention_that_it_was_computed_in(signature, words):
-    assert words in metric_meaning(signature)
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    return [score(*each) for each in sampled_tasks(tmp_path_factory.mktemp("tasks")).values()]
 
 
-def test_a_convention_without_a_description_is_left_to_its_signature():
-    assert metric_meaning("not recorded") == ""
-    assert metric_title("share of weekdays") == "share of weekdays"
+def test_a_metric_is_called_what_its_result_says():
+    task = {"shares": Metric("shares", "share of weekdays", "by the calendar", "", lambda *_: None, mean(0))}
+    setting = {"scores": {}, "metrics": {n: {"title": m.title, "meaning": m.meaning} for n, m in task.items()}}
+    assert metric_title(setting, "shares") == "share of weekdays"
+    assert metric_meaning(setting, "shares") == "by the calendar"
 
 
-def test_no_metric_of_a_task_is_called_by_its_key_in_a_table():
-    companions = generation_scores(*TEXTS, {"bleu_sacrebleu": "sacrebleu"})
-    companions.pop("signatures")
-    for name in {*(task.metric for task in TASKS.values()), *companions}:
-        assert "_" not in metric_title(name)
+def test_results_that_do_not_say_it_have_the_titles_and_meanings_of_those_that_do(judged):
+    for scores in judged:
+        now = {"scores": scores.to_dict(), "metrics": scores.described()}
+        before = {"scores": scores.to_dict(), "metrics": None}
+        for metric in scores.metrics:
+            if metric.name not in ("bleu_lowercase", "sentence_bleu"):  # without a title then
+                assert metric_title(before, metric.name) == metric_title(now, metric.name)
+                assert metric_meaning(before, metric.name) == metric_meaning(now, metric.name)
+
+
+def test_a_metric_and_a_convention_without_words_are_left_to_name_and_signature():
+    setting = {"scores": {"signatures": {"shares": "not recorded"}}, "metrics": None}
+    assert metric_title(setting, "shares") == "shares"
+    assert metric_meaning(setting, "shares") == metric_meaning({"scores": None, "metrics": None}, "shares") == ""
+
+
+def test_no_metric_of_a_task_is_called_by_its_key_in_a_table(judged):
+    for scores in judged:
+        for name, each in scores.described().items():
+            assert "_" not in metric_title({"metrics": {name: each}}, name)

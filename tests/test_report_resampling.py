@@ -6,8 +6,9 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from judged import judged_bleu
 
-from ipt_jax.metrics.bleu import bleu
+from ipt_jax.metrics.bleu import BLEU_LOWERCASE, BLEU_SACREBLEU, BLEU_UNIFIEDSKG
 from ipt_jax.report.collect import collect
 from ipt_jax.report.resampling import _bleu, _ngram_counts, interval_over_examples
 from ipt_jax.report.runs import Run
@@ -16,8 +17,8 @@ from ipt_jax.report.statistics import paired_bootstrap, resampled_sums
 WORDS = st.lists(st.sampled_from(["a", "b", "cat", "sat", "Mr.", "3.5", "it's", ","]), max_size=9).map(" ".join)
 
 
-def run(predictions, references, convention="unifiedskg", **changes):
-    scored = bleu(predictions, references, convention=convention)
+def run(predictions, references, metric=BLEU_UNIFIEDSKG, **changes):
+    scored = judged_bleu(metric, predictions, references)
     result = {"metric": "bleu", "score": scored.value, "scores": {"signatures": {"bleu": scored.signature}}, **changes}
     rows = [
         {"id": str(i), "prediction": p, "references": r}
@@ -29,10 +30,10 @@ def run(predictions, references, convention="unifiedskg", **changes):
 @settings(max_examples=40)
 @given(
     st.lists(st.tuples(WORDS, st.lists(WORDS.filter(bool), min_size=1, max_size=3)), min_size=2, max_size=8),
-    st.sampled_from(["unifiedskg", "sacrebleu", "sacrebleu_lowercase"]),
+    st.sampled_from([BLEU_UNIFIEDSKG, BLEU_SACREBLEU, BLEU_LOWERCASE]),
 )
-def test_bleu_from_counts_is_that_of_sacrebleu_on_any_texts(examples, convention):
-    one = run(*zip(*examples, strict=True), convention)
+def test_bleu_from_counts_is_that_of_sacrebleu_on_any_texts(examples, metric):
+    one = run(*zip(*examples, strict=True), metric)
     (counts,) = _ngram_counts([one.predictions], one.result)
     assert _bleu(counts.sum(axis=0), len(examples)) == pytest.approx(one.result["score"], abs=1e-9)
 
@@ -44,10 +45,8 @@ def test_bleu_of_drawn_examples_is_that_of_their_texts(quickstart):
     drawn = resampled_sums(np.hstack([counts, np.eye(12)]))[:40]
     for sums, times in zip(drawn[:, :-12], drawn[:, -12:].astype(int), strict=True):
         texts = [row for row, n in zip(rows, times, strict=True) for _ in range(n)]
-        expected = bleu(
-            [row["prediction"] for row in texts], [row["references"] for row in texts], convention="unifiedskg"
-        )
-        assert _bleu(sums, 12) == pytest.approx(expected.value, abs=1e-9)
+        expected = BLEU_UNIFIEDSKG.of_texts([row["prediction"] for row in texts], [row["references"] for row in texts])
+        assert _bleu(sums, 12) == pytest.approx(expected, abs=1e-9)
 
 
 def scored(scores, score=None):

@@ -14,8 +14,7 @@ class WordTask:
 
     name = "words"
     title = "Words"
-    metric = "none"
-    example_metric = "none"
+    metrics = ()
     options = {}
 
     def __init__(self, folder, reader_version=1):

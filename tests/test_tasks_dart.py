@@ -11,6 +11,7 @@ from ipt_jax.errors import InputError
 from ipt_jax.tasks import TASKS, dart, get_task
 from ipt_jax.tasks.base import SPLITS, Example
 from ipt_jax.tasks.dart import Dart
+from ipt_jax.tasks.scores import headline, score
 
 ENTRIES = [
     {
@@ -113,11 +114,11 @@ def test_an_unknown_split_is_an_error(tmp_path):
 
 
 def test_scores_name_their_convention_and_carry_a_signature():
-    scores = Dart(None).score(["Zizzi is a pub."], [Example("dev:0", "x", "y", ("Zizzi is a pub .",))])
+    scores = score(Dart(None), ["Zizzi is a pub."], [Example("dev:0", "x", "y", ("Zizzi is a pub .",))]).to_dict()
 
     assert scores["bleu_official"] == pytest.approx(100)
     assert scores["bleu_unifiedskg"] == pytest.approx(100)
-    assert {Dart.metric, "chrf", "rouge_l"} <= scores.keys()
+    assert {headline(Dart).name, "chrf", "rouge_l"} <= scores.keys()
     assert scores.keys() - {"signatures"} <= scores["signatures"].keys()
 
 

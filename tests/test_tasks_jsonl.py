@@ -9,6 +9,7 @@ from commands import call
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import Example
 from ipt_jax.tasks.jsonl import JsonLines
+from ipt_jax.tasks.scores import example_headline, headline
 
 
 def write(folder, split, rows, packed=False):
@@ -71,9 +72,9 @@ def test_the_score_command_takes_it_without_code(tmp_path):
     summary = json.loads(done.stdout)
     assert summary["bleu_lowercase"] == pytest.approx(100) and summary["bleu"] < 100
     assert summary["rouge_l"] == pytest.approx(100) and summary["chrf"] < 100
-    assert summary.keys() - {"task", "split", "examples", "signatures", "meteor"} == {
-        JsonLines.metric, "bleu_lowercase", "chrf", "rouge_l"
+    assert summary.keys() - {"task", "split", "examples", "signatures"} == {
+        headline(JsonLines).name, "bleu_lowercase", "chrf", "rouge_l"
     }  # fmt: skip
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["test:0", "test:1"]
-    assert rows[0]["scores"].keys() == {JsonLines.example_metric, "chrf", "rouge_l"}
+    assert rows[0]["scores"].keys() == {example_headline(JsonLines), "chrf", "rouge_l"}

@@ -11,6 +11,7 @@ from ipt_jax.errors import InputError
 from ipt_jax.tasks import logic2text
 from ipt_jax.tasks.base import Example
 from ipt_jax.tasks.logic2text import Logic2Text
+from ipt_jax.tasks.scores import example_headline, headline, score
 
 FORM = "eq { count { filter_eq { all_rows ; won ; 9 } } ; 2 } = true"
 RECORDS = [
@@ -112,21 +113,21 @@ def test_an_unknown_split_is_an_error(tmp_path):
 
 def test_scores_are_named_by_convention_and_carry_a_signature():
     task = Logic2Text(None)
-    scores = task.score([FIRST.target, "no team has it .", "2 or 9"], [FIRST] * 3)
+    scores = score(task, [FIRST.target, "no team has it .", "2 or 9"], [FIRST] * 3).to_dict()
 
     assert scores["blec"] == pytest.approx(200 / 3)
     assert 0 < scores["bleu_official"] <= scores["bleu_sacrebleu"] < 100
     assert {"blec", "bleu_official", "bleu_sacrebleu", "chrf", "rouge_l", "signatures"} <= scores.keys()
     assert scores.keys() - {"signatures"} <= scores["signatures"].keys()
-    assert task.metric in scores
+    assert headline(task).name in scores
 
 
 def test_an_example_passes_or_fails():
     task = Logic2Text(None)
 
-    assert task.score_example(FIRST.target, FIRST)["blec"] == 100
-    assert task.score_example("nothing", FIRST)["blec"] == 0
-    assert task.example_metric in task.score_example("", FIRST)
+    passes, fails, empty = score(task, [FIRST.target, "nothing", ""], [FIRST] * 3).examples
+    assert (passes["blec"], fails["blec"]) == (100, 0)
+    assert example_headline(task) in empty
 
 
 @pytest.fixture(scope="module", params=goldens("logic2text", slow=True))
@@ -161,10 +162,9 @@ def test_all_golden_inputs_of_the_release_are_equal(release):
 def test_committed_verdicts_come_out_of_the_task():
     verdicts = committed("logic2text").rows("verdicts.jsonl.gz")
     examples = [Example("x", "", row["gold"], (row["gold"],), {"logic_form": row["logic_str"]}) for row in verdicts]
-    scores = Logic2Text(None).score([row["prediction"] for row in verdicts], examples)
-    assert scores["blec"] == pytest.approx(100 * committed("logic2text").json("overall.json")["blec"])
-    for row, example in zip(verdicts, examples, strict=True):
-        assert Logic2Text(None).score_example(row["prediction"], example)["blec"] == 100 * row["blec"]
+    scores = score(Logic2Text(None), [row["prediction"] for row in verdicts], examples)
+    assert scores.corpus["blec"] == pytest.approx(100 * committed("logic2text").json("overall.json")["blec"])
+    assert [each["blec"] for each in scores.examples] == [100 * row["blec"] for row in verdicts]
 
 
 @whole_release("logic2text")
@@ -177,7 +177,7 @@ def test_two_systems_have_the_official_scores_on_the_whole_test_split():
         if not verdict["group"].startswith("full_test_system:"):
             continue
         predictions = {row["id"]: row["prediction"] for row in rows if row["group"] == verdict["group"]}
-        scores = Logic2Text(None).score([predictions[example.id] for example in examples], examples)
+        scores = score(Logic2Text(None), [predictions[example.id] for example in examples], examples).corpus
         assert scores["blec"] == pytest.approx(100 * verdict["blec"], abs=1e-4)
         assert scores["bleu_official"] == pytest.approx(verdict["multi_bleu"]["bleu"], abs=1e-4)
         assert scores["bleu_sacrebleu"] == pytest.approx(verdict["sacrebleu_13a"], abs=1e-4)

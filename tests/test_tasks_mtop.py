@@ -12,6 +12,7 @@ from ipt_jax.tasks import mtop
 from ipt_jax.tasks.base import Example
 from ipt_jax.tasks.mtop import Mtop, tokenise
 from ipt_jax.tasks.mtop_intents import INTENT_LIST
+from ipt_jax.tasks.scores import example_headline, headline, score
 
 PARSES = ["[IN:CREATE_ALARM [SL:DATE_TIME at 6 am ] ]", "[IN:GET_ALARM ]"]
 UTTERANCES = ["Alarm at 6am!", "What's on?"]
@@ -187,23 +188,17 @@ def test_scores_are_percent_and_carry_a_signature():
     task = Mtop(None)
     examples = [Example(f"dev:{i}", "x", PARSES[0], (PARSES[0],)) for i in range(4)]
     predictions = [PARSES[0], PARSES[0].replace("6", "7"), PARSES[0].replace("SL:", "SL:X"), "[IN:"]
-    scores = task.score(predictions, examples)
+    scores = score(task, predictions, examples)
 
-    signatures = scores.pop("signatures")
-    assert scores == {"exact_match": 25, "intent_match": 75, "template_match": 50, "valid": 75}
-    assert signatures.keys() == scores.keys()
-    assert {task.metric, task.example_metric} <= scores.keys()
-    assert task.score_example(predictions[1], examples[1]) == {
+    assert scores.corpus == {"exact_match": 25, "intent_match": 75, "template_match": 50, "valid": 75}
+    assert scores.signatures.keys() == scores.corpus.keys()
+    assert headline(task).name == example_headline(task) == "exact_match"
+    assert scores.examples[1] == {
         "exact_match": 0,
         "intent_match": 100,
         "template_match": 100,
         "valid": 100,
     }
-
-
-def test_no_examples_have_no_score():
-    with pytest.raises(ValueError, match="no examples"):
-        Mtop(None).score([], [])
 
 
 @pytest.fixture(scope="module", params=goldens("mtop"))
@@ -263,6 +258,6 @@ def test_the_released_text_and_its_json_lines_are_the_same_examples(tmp_path):
 def test_committed_verdicts_come_out_of_the_task():
     rows = committed("mtop").rows("verdicts.jsonl.gz")
     examples = [Example("dev:0", "", row["gold"], (row["gold"],)) for row in rows]
-    scores = Mtop(None).score([row["prediction"] for row in rows], examples)
+    scores = score(Mtop(None), [row["prediction"] for row in rows], examples).corpus
     for name in ("exact_match", "intent_match", "template_match", "valid"):
         assert scores[name] == pytest.approx(100 * sum(row[name] for row in rows) / len(rows))

@@ -10,6 +10,7 @@ from spider_files import BAND, INPUT, QUESTIONS, SCHEMA, write, write_database
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import spider
 from ipt_jax.tasks.base import Example, data_hash
+from ipt_jax.tasks.scores import example_headline, headline, score
 from ipt_jax.tasks.spider import Spider, normalise, read_schemas
 
 
@@ -48,24 +49,23 @@ def test_train_others_follows_train_where_it_is_there(tmp_path):
 def test_scores_are_percents_over_all_and_by_hardness(tmp_path):
     task = Spider(write(tmp_path))
     examples = list(task.read("dev"))
-    scores = task.score(["select ID , Name from SINGER", "no SQL"], examples)
+    judged = score(task, ["select ID , Name from SINGER", "no SQL"], examples)
+    scores = judged.to_dict()
 
     assert scores["exact_match"] == scores["parsed"] == 50
     assert scores["medium"] == {"examples": 1, "exact_match": 100, "parsed": 100}
     assert scores["easy"] == {"examples": 1, "exact_match": 0, "parsed": 0}
     assert scores.keys() == {"exact_match", "parsed", "easy", "medium", "signatures"}
     assert scores["signatures"].keys() == {"exact_match", "parsed"}
-    assert task.metric in scores
-    assert task.score_example("no SQL", examples[0]) == {"exact_match": 0, "parsed": 0}
-    assert task.score_example(examples[0].target, examples[0]) == {"exact_match": 100, "parsed": 100}
-    assert task.example_metric in task.score_example("", examples[0])
+    assert headline(task).name == example_headline(task) == "exact_match"
+    assert judged.examples == [{"exact_match": 100, "parsed": 100}, {"exact_match": 0, "parsed": 0}]
 
 
 def test_execution_is_scored_where_the_databases_are_present(tmp_path):
     task = Spider(write(tmp_path))
     write_database(tmp_path, BAND)
     examples = list(task.read("dev"))
-    scores = task.score(["DROP TABLE Singer", "SELECT name FROM Singer WHERE ID < 2 OR ID = 2"], examples)
+    scores = score(task, ["DROP TABLE Singer", "SELECT name FROM Singer WHERE ID < 2 OR ID = 2"], examples).to_dict()
 
     assert (scores["exact_match"], scores["execution_match"]) == (0, 50)
     assert (scores["easy"]["execution_match"], scores["medium"]["execution_match"]) == (100, 0)
@@ -80,7 +80,7 @@ def test_execution_is_left_out_with_a_warning_where_some_databases_are_missing(t
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
 
-    assert "execution_match" not in task.score(["x", "x", "x"], examples)
+    assert "execution_match" not in score(task, ["x", "x", "x"], examples).to_dict()
     assert warnings == [f"no execution_match: 1 databases are missing: {tmp_path / 'database/Other/Other.sqlite'}"]
 
 
@@ -90,17 +90,12 @@ def test_a_gold_that_cannot_be_parsed_or_run_matches_nothing_and_is_told(tmp_pat
     examples = list(task.read("dev"))
     warnings = []
     monkeypatch.setattr(logging, "warning", lambda text, *values: warnings.append(text % values))
-    scores = task.score(["SELECT x FROM nowhere"], examples)
+    scores = score(task, ["SELECT x FROM nowhere"], examples).to_dict()
 
     assert scores.keys() == {"exact_match", "parsed", "execution_match", "signatures"}
     assert (scores["exact_match"], scores["parsed"], scores["execution_match"]) == (0, 0, 0)
     assert "'nowhere' is not a table" in warnings[0]
     assert "no such table: nowhere" in warnings[1]
-
-
-def test_scores_of_no_example_are_an_error(tmp_path):
-    with pytest.raises(ValueError, match="no examples"):
-        Spider(tmp_path).score([], [])
 
 
 def test_another_version_of_the_data_is_read_with_a_warning(tmp_path, monkeypatch):
@@ -136,7 +131,7 @@ def test_an_unset_data_dir_is_an_error_that_says_so(data_dir, tmp_path, monkeypa
     with pytest.raises(InputError, match=r"data_dir is unset: dev\.json, tables\.json"):
         Spider(data_dir).files("dev")
     with pytest.raises(InputError, match=r"data_dir is unset: tables\.json"):
-        Spider(data_dir).score_example("x", Example("dev:0", "x", "y", ("y",), {"db_id": "Band"}))
+        score(Spider(data_dir), ["x"], [Example("dev:0", "x", "y", ("y",), {"db_id": "Band"})])
 
 
 def test_the_test_split_is_an_error_that_names_the_evaluated_one(tmp_path):
@@ -213,7 +208,7 @@ def test_all_golden_inputs_of_the_release_are_equal(release):
 def test_committed_verdicts_come_out_of_the_task():
     rows = committed("spider").rows("verdicts.jsonl.gz")[::4]
     examples = [Example("dev:0", "", "", (row["gold"],), {"db_id": row["db_id"]}) for row in rows]
-    scores = Spider(committed("spider").release).score([row["prediction"] for row in rows], examples)
+    scores = score(Spider(committed("spider").release), [row["prediction"] for row in rows], examples).corpus
 
     assert scores["exact_match"] == pytest.approx(100 * sum(row["exact"] for row in rows) / len(rows))
     for hardness in ("easy", "medium", "hard", "extra"):

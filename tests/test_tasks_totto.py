@@ -10,11 +10,12 @@ from absl import logging
 from official import goldens
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.bleu import bleu
-from ipt_jax.metrics.parent import corpus_parent, parent
-from ipt_jax.metrics.totto_bleu import totto_bleu
+from ipt_jax.metrics.bleu import BLEU_UNIFIEDSKG
+from ipt_jax.metrics.parent import parent
+from ipt_jax.metrics.totto_bleu import BLEU_TOTTO_OFFICIAL
 from ipt_jax.tasks import totto
 from ipt_jax.tasks.base import Example, data_hash, load_split
+from ipt_jax.tasks.scores import example_headline, headline, score
 from ipt_jax.tasks.totto import FILE_NAMES, Totto, linearise
 
 
@@ -259,18 +260,14 @@ def test_scores_hold_both_bleus_and_parent_of_all_and_of_the_subsets(tmp_path):
     write(tmp_path, "dev", [CAREER, other, PLAIN])
     examples = list(Totto(tmp_path).read("dev"))
     predictions = ["Ann Lee scored 3 goals .", "On this page it is b.", "IT IS B."]
-    scores = Totto(tmp_path).score(predictions, examples)
+    scores = score(Totto(tmp_path), predictions, examples).to_dict()
 
     references = [example.references for example in examples]
     parents = [parent(p, e.references, e.details["table"]) for p, e in zip(predictions, examples, strict=True)]
-    assert scores[Totto.metric] == bleu(predictions, references, convention="unifiedskg").value
-    assert scores["bleu_totto_official"] == totto_bleu(predictions, references).value
-    means = corpus_parent(parents)
-    assert (scores["parent"], scores["parent_precision"], scores["parent_recall"]) == (
-        means.f,
-        means.precision,
-        means.recall,
-    )
+    assert scores[headline(Totto).name] == BLEU_UNIFIEDSKG.of_texts(predictions, references)
+    assert scores["bleu_totto_official"] == BLEU_TOTTO_OFFICIAL.of_texts(predictions, references)
+    for name, field in (("parent", "f"), ("parent_precision", "precision"), ("parent_recall", "recall")):
+        assert scores[name] == pytest.approx(sum(getattr(each, field) for each in parents) / 3)
     assert scores["overlap"]["examples"] == scores["nonoverlap"]["examples"] == 1
     assert scores["overlap"]["bleu_totto_official"] == pytest.approx(100)
     assert scores["nonoverlap"]["parent"] == parents[1].f
@@ -281,7 +278,7 @@ def test_scores_hold_both_bleus_and_parent_of_all_and_of_the_subsets(tmp_path):
 
 def test_a_subset_without_examples_is_left_out(tmp_path):
     write(tmp_path, "dev", [CAREER])
-    scores = Totto(tmp_path).score(["Ann Lee scored."], list(Totto(tmp_path).read("dev")))
+    scores = score(Totto(tmp_path), ["Ann Lee scored."], list(Totto(tmp_path).read("dev"))).to_dict()
 
     assert "overlap" in scores and "nonoverlap" not in scores
 
@@ -289,10 +286,10 @@ def test_a_subset_without_examples_is_left_out(tmp_path):
 def test_an_example_is_scored_as_it_comes_from_arrow(tmp_path):
     write_archive(tmp_path, "dev", [CAREER])
     (example,) = map(Example.from_row, load_split(Totto(tmp_path), "dev", cache_dir=tmp_path / "cache"))
-    scores = Totto(tmp_path).score_example("Lee had 3 goals.", example)
+    (scores,) = score(Totto(tmp_path), ["Lee had 3 goals."], [example]).examples
 
     assert example == next(Totto(tmp_path).read("dev"))
-    assert scores[Totto.example_metric] == pytest.approx(100)
+    assert scores[example_headline(Totto)] == pytest.approx(100)
     assert scores["parent"] == parent("Lee had 3 goals.", example.references, example.details["table"]).f
 
 
@@ -333,7 +330,7 @@ def test_a_golden_group_has_the_evaluators_scores_through_the_task(sample):
     (expected,) = (group for group in golden.json("groups.json") if group["group"] == name)
     examples = {example.id: example for example in task.read("dev")}
     members = [examples[row["id"].replace("_sample", "")] for row in rows]
-    scores = task.score([row["prediction"] for row in rows], members)
+    scores = score(task, [row["prediction"] for row in rows], members).corpus
 
     assert scores["bleu_unifiedskg"] == pytest.approx(expected["unifiedskg"]["bleu"], abs=1e-4)
     for subset, own in (("overall", scores), ("overlap", scores["overlap"]), ("nonoverlap", scores["nonoverlap"])):

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from ipt_jax.metrics.metric import Judged, Metric, mean, scored
 
 BLEC_SIGNATURE = "convention:blec-logic2text|case:mixed|match:substring|missing-in-reference:forgiven|8:nine"
 
@@ -93,3 +98,21 @@ def _says_number(digits: str, text: str) -> bool:
     if value <= 10:
         return _CARDINALS[value] in text or _ORDINALS[value] in text
     return f"{value:,}" in text
+
+
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+    """f64[N, 2]; the forms are `Example.details["logic_form"]`."""
+    pairs = zip(predictions, examples, strict=True)
+    unsaid = [blec(example.details["logic_form"], example.references[0], text) for text, example in pairs]
+    return scored([0.0 if pieces else 100.0 for pieces in unsaid])
+
+
+BLEC = Metric(
+    "blec",
+    "BLEC",
+    "sentences that say every piece of their logical form, by UnifiedSKG's rules",
+    BLEC_SIGNATURE,
+    _rows,
+    mean(0),
+    mean(0),
+)

@@ -5,70 +5,77 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from sacrebleu.metrics import BLEU
+import numpy as np
+from sacrebleu.metrics.bleu import BLEU, BLEUScore
+from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from ipt_jax.metrics.checks import check_corpus
+from ipt_jax.metrics.metric import Judged, Metric
+from ipt_jax.metrics.ngrams import EXPECTED, MATCHES, TOTALS, WRITTEN, ngram_counts
 
 OFFICIAL_REFERENCES = 3
 
-
-@dataclasses.dataclass(frozen=True)
-class Score:
-    """A metric over a corpus.
-
-    Attributes:
-      value: 0 to 100.
-      signature: everything that can change the value besides the texts: convention, settings, version.
-      details: for BLEU `precisions` (0 to 100), `bp` (brevity penalty), `counts` and `totals` of n-grams of
-        order 1 to 4, `hyp_len` and `ref_len` in tokens.
-    """
-
-    value: float
-    signature: str
-    details: Mapping[str, Any]
+# (A prediction, its references) → the tokens of the one and of each of the others.
+Tokenise = Callable[[str, Sequence[str]], tuple[Sequence[str], Sequence[Sequence[str]]]]
 
 
-def bleu(predictions: Sequence[str], references: Sequence[Sequence[str]], *, convention: str) -> Score:
-    """Corpus BLEU under a named convention.
-
-    `sacrebleu` (Post 2018): sacrebleu's defaults, that is 13a tokens, cased, exponential smoothing, with every
-    reference of an example; `sacrebleu_lowercase`: the same in lower case.
-
-    `unifiedskg` (Xie et al. 2022, metrics/dart): sacrebleu's 13a tokens, cased, exponential smoothing, stripped
-    texts, every reference of an example; a missing one is None and does not count.
-
-    `dart_official` (Nan et al. 2021, Yale-LILY/dart, multi-bleu.perl): `official_text` tokens in lower case, no
-    smoothing, the first three references; a missing one is an empty line, which counts as a reference of
-    length 0 and so lets short predictions pay less brevity penalty.
-
-        >>> round(bleu(["The Wrestlers is a pub."], [["The Wrestlers is a pub."]], convention="dart_official").value, 6)
-        100.0
+def corpus_bleu(
+    name: str,
+    title: str,
+    meaning: str,
+    *,
+    label: str,
+    statistics: Callable[[Sequence[str], Sequence[Judged]], np.ndarray],
+    references: int | None = None,
+    tokenize: str = "13a",
+    smooth: str = "exp",
+    lowercase: bool = False,
+) -> Metric:
+    """Corpus BLEU, as sacrebleu (Post 2018) computes it from the counts of `bleu_statistics`.
 
     Args:
-      predictions: one text per example; an empty one is allowed.
-      references: for each example its texts, at least one.
-      convention: one of the above.
-
-    Raises:
-      ValueError: see `check_corpus`; an unknown convention.
+      label: what the signature says of the texts, before sacrebleu's own words.
+      references: how many each example has, where that does not depend on it.
+      tokenize, lowercase: what sacrebleu's signature says of the texts.
+      smooth: `exp` or `none`.
     """
-    if convention not in _CONVENTIONS:
-        raise ValueError(f"convention = {convention!r} is not a BLEU convention: {', '.join(_CONVENTIONS)}")
-    check_corpus(predictions, references)
-    return _CONVENTIONS[convention](predictions, references)
+
+    def signature(examples: Sequence[Judged]) -> str:
+        counts = {references} if references else {len(example.references) for example in examples}
+        return f"{label}|{_signature(counts.pop() if len(counts) == 1 else None, tokenize, smooth, lowercase)}"
+
+    # Rounding can leave 100.00000000000004.
+    return Metric(
+        name, title, meaning, signature, statistics, lambda sums: min(bleu_score(sums, smooth=smooth).score, 100.0)
+    )
 
 
-def sentence_bleu(prediction: str, references: Sequence[str]) -> float:
-    """BLEU of one text, 0 to 100: the `unifiedskg` convention with effective order; 0 for an empty prediction.
+def bleu_statistics(tokenise: Tokenise) -> Callable[[Sequence[str], Sequence[Judged]], np.ndarray]:
+    """The statistics of a metric: f64[N, 10] of `ngram_counts` on the tokens that `tokenise` makes."""
 
-    Effective order leaves out the n-gram orders that the prediction is too short to have. It is for looking at
-    single examples; its mean is not the corpus score.
-    """
-    metric = BLEU(tokenize="13a", smooth_method="exp", effective_order=True)
-    return min(metric.sentence_score(prediction.strip(), [text.strip() for text in references]).score, 100.0)
+    def statistics(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+        pairs = [tokenise(text, example.references) for text, example in zip(predictions, examples, strict=True)]
+        return ngram_counts([tokens for tokens, _ in pairs], [references for _, references in pairs])
+
+    return statistics
+
+
+def bleu_score(sums: np.ndarray, *, smooth: str, effective_order: bool = False) -> BLEUScore:
+    """sacrebleu's BLEU of summed rows, with its precisions and its brevity penalty."""
+    counts = sums.astype(int)
+    return BLEU.compute_bleu(
+        counts[MATCHES].tolist(),
+        counts[TOTALS].tolist(),
+        int(counts[WRITTEN]),
+        int(counts[EXPECTED]),
+        smooth_method=smooth,
+        effective_order=effective_order,
+    )
+
+
+def tokens_13a(text: str) -> list[str]:
+    return _tokeniser()(text.strip()).split()
 
 
 def official_text(text: str) -> str:
@@ -82,49 +89,84 @@ def official_text(text: str) -> str:
     return " ".join(re.sub(r"(\W)", r" \1 ", text).split()).lower()
 
 
-def _13a(
-    predictions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    *,
-    name: str,
-    strip: bool = False,
-    lowercase: bool = False,
-) -> Score:
-    prepare: Callable[[str], str] = str.strip if strip else str
-    width = max(len(texts) for texts in references)
-    streams = [[prepare(texts[n]) if n < len(texts) else None for texts in references] for n in range(width)]
-    metric = BLEU(tokenize="13a", smooth_method="exp", lowercase=lowercase, force=True)
-    return _score(metric, [prepare(text) for text in predictions], streams, f"convention:{name}")
+@functools.cache
+def _tokeniser() -> Tokenizer13a:
+    """Made once: it remembers texts, and all methods have the same references."""
+    return Tokenizer13a()
 
 
-def _dart_official(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-    streams = [
-        [official_text(texts[n]) if n < len(texts) else "" for texts in references] for n in range(OFFICIAL_REFERENCES)
-    ]
-    metric = BLEU(tokenize="none", smooth_method="none", force=True)
-    label = f"convention:dart_official|refs:first{OFFICIAL_REFERENCES}|text:split-at-nonword,lower"
-    score = _score(metric, [official_text(text) for text in predictions], streams, label)
-    # Where the nearest references are all empty lines, the script prints 0.
-    return score if score.details["ref_len"] else dataclasses.replace(score, value=0.0)
+@functools.cache
+def _signature(references: int | None, tokenize: str, smooth: str, lowercase: bool) -> str:
+    """sacrebleu's own signature, which it has after scoring a corpus: one with this number of references."""
+    metric = BLEU(tokenize=tokenize, smooth_method=smooth, lowercase=lowercase, force=True)
+    metric.corpus_score(["", ""], [["", ""]] * references if references else [["", ""], ["", None]])
+    return str(metric.get_signature())
 
 
-_CONVENTIONS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]]], Score]] = {
-    "sacrebleu": functools.partial(_13a, name="sacrebleu"),
-    "sacrebleu_lowercase": functools.partial(_13a, name="sacrebleu_lowercase", lowercase=True),
-    "unifiedskg": functools.partial(_13a, name="unifiedskg", strip=True),
-    "dart_official": _dart_official,
-}
+def _13a(prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    return tokens_13a(prediction), [tokens_13a(text) for text in references]
 
 
-def _score(metric: BLEU, predictions: list[str], streams: list[list[str | None]], label: str) -> Score:
-    result = metric.corpus_score(predictions, streams)
-    details = {
-        "precisions": tuple(result.precisions),
-        "bp": result.bp,
-        "counts": tuple(result.counts),
-        "totals": tuple(result.totals),
-        "hyp_len": result.sys_len,
-        "ref_len": result.ref_len,
-    }
-    # Rounding can leave 100.00000000000004.
-    return Score(min(result.score, 100.0), f"{label}|{metric.get_signature()}", details)
+def _13a_lowercase(prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    return _13a(prediction.lower(), [text.lower() for text in references])
+
+
+def _dart_official(prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    first = [official_text(text).split() for text in references[:OFFICIAL_REFERENCES]]
+    return official_text(prediction).split(), first + [[]] * (OFFICIAL_REFERENCES - len(first))
+
+
+_statistics_13a = bleu_statistics(_13a)  # white space at the ends of a text makes no tokens
+
+# UnifiedSKG (Xie et al. 2022, metrics/dart): sacrebleu's 13a tokens, cased, exponential smoothing, stripped texts,
+# every reference of an example; a missing one does not count.
+BLEU_UNIFIEDSKG = corpus_bleu(
+    "bleu_unifiedskg",
+    "BLEU (UnifiedSKG)",
+    "as UnifiedSKG computes it (sacrebleu, 13a tokens, cased, all references)",
+    label="convention:unifiedskg",
+    statistics=_statistics_13a,
+)
+
+# sacrebleu's defaults, which on stripped texts are the same: 13a tokens, cased, exponential smoothing.
+BLEU_SACREBLEU = corpus_bleu(
+    "bleu_sacrebleu", "BLEU (sacrebleu)", "", label="convention:sacrebleu", statistics=_statistics_13a
+)
+
+BLEU_LOWERCASE = corpus_bleu(
+    "bleu_lowercase",
+    "BLEU (lower case)",
+    "",
+    label="convention:sacrebleu_lowercase",
+    statistics=bleu_statistics(_13a_lowercase),
+    lowercase=True,
+)
+
+# DART's script (Nan et al. 2021, Yale-LILY/dart, multi-bleu.perl): `official_text` tokens in lower case, no smoothing,
+# the first three references; a missing one is an empty line, which counts as a reference of length 0 and so lets short
+# predictions pay less brevity penalty.
+_DART_OFFICIAL = corpus_bleu(
+    "bleu_official",
+    "BLEU (official)",
+    "as DART's own script computes it (lower-cased, split at punctuation, the first three references)",
+    label=f"convention:dart_official|refs:first{OFFICIAL_REFERENCES}|text:split-at-nonword,lower",
+    statistics=bleu_statistics(_dart_official),
+    references=OFFICIAL_REFERENCES,
+    tokenize="none",
+    smooth="none",
+)
+# Where the nearest references are all empty lines, the script prints 0.
+BLEU_DART_OFFICIAL = dataclasses.replace(
+    _DART_OFFICIAL, corpus=lambda sums: _DART_OFFICIAL.corpus(sums) if sums[EXPECTED] else 0.0
+)
+
+# Effective order leaves out the n-gram orders that the prediction is too short to have. It is for looking at single
+# examples; its mean is not the corpus score.
+SENTENCE_BLEU = Metric(
+    "sentence_bleu",
+    "BLEU of a text",
+    "of 13a tokens, cased, smoothed, of the orders that the text has",
+    "",
+    _statistics_13a,
+    per_example=lambda row: min(bleu_score(row, smooth="exp", effective_order=True).score, 100.0),
+)

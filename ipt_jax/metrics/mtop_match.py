@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
+
+import numpy as np
+
+from ipt_jax.metrics.metric import Judged, Metric, mean, scored
 
 MTOP_SIGNATURE = "convention:top_metrics|text:raw"
 
@@ -122,3 +127,21 @@ def _frame(nodes: list[Node], *, longest: float = math.inf) -> str:
         paths.append(path if len(path) <= longest else path[: int(longest) + 1])
     held = {path for node, path in zip(nodes, paths, strict=True) if node.has_words}
     return "-".join([nodes[0].label, *sorted(held)])
+
+
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+    pairs = zip(predictions, examples, strict=True)
+    return scored([[100.0 * verdict for verdict in mtop_match(example.references[0], text)] for text, example in pairs])
+
+
+_TITLES = {
+    "exact_match": "exact match",
+    "intent_match": "intent match",
+    "template_match": "template match",
+    "valid": "valid",
+}
+# In the order of MtopMatch's fields.
+MTOP_MATCHES = tuple(
+    Metric(name, title, "", MTOP_SIGNATURE, _rows, mean(column), mean(column))
+    for column, (name, title) in enumerate(_TITLES.items())
+)

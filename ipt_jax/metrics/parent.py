@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
+import numpy as np
 import sacrebleu
-from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
+from ipt_jax.metrics.bleu import tokens_13a
+from ipt_jax.metrics.metric import Judged, Metric, mean, scored
 from ipt_jax.metrics.moses import detokenise
-from ipt_jax.metrics.rouge import common_subsequence
-from ipt_jax.metrics.totto_bleu import official_prediction, official_references, one_line
+from ipt_jax.metrics.subsequence import common_subsequence
+from ipt_jax.metrics.totto_bleu import OFFICIAL_MEANING, official_prediction, official_references, one_line
 
 _MAX_ORDER = 4
 _SMOOTHING = 1e-5  # Instead of a zero: precision and recall of orders 2 to 4, recalls of references and table.
@@ -41,7 +42,7 @@ class ParentTable(TypedDict):
 
 
 class Parent(NamedTuple):
-    """Precision, recall and F-score, 0 to 100; of a corpus, their means over the examples."""
+    """Precision, recall and F-score, 0 to 100."""
 
     precision: float
     recall: float
@@ -69,11 +70,6 @@ def parent(prediction: str, references: Sequence[str], table: ParentTable) -> Pa
     scores = [_score(predicted, _analyse(line, known, entries)) for line in official_references(references)]
     precision, recall, f = max(scores, key=lambda score: score.f)
     return Parent(100 * precision, 100 * recall, 100 * f)
-
-
-def corpus_parent(scores: Sequence[Parent]) -> Parent:
-    """The means over at least one example."""
-    return Parent(*(math.fsum(column) / len(scores) for column in zip(*scores, strict=True)))
 
 
 def parent_table(record: Mapping[str, Any]) -> ParentTable:
@@ -110,23 +106,14 @@ def _line(entries: Sequence[tuple[str, str]]) -> str:
 def _read(table: ParentTable) -> tuple[frozenset[str], list[list[str]]]:
     """The words of the precision table's values, and the recall table's values as lists of words."""
     # Two blanks between the values: no rule of 13a looks further, so each has the tokens that it has alone.
-    known = frozenset(_tokens("  ".join(_values(table["precision"]))))
-    entries = [_tokens(value) for value in _values(table["recall"])]
+    known = frozenset(tokens_13a("  ".join(_values(table["precision"]))))
+    entries = [tokens_13a(value) for value in _values(table["recall"])]
     return known, [entry for entry in entries if entry]
 
 
 def _values(line: str) -> list[str]:
     # The whole line is detokenised, as officially: quotes are counted across cells.
     return [entry.partition("|||")[2] for entry in detokenise(line.lower()).split("\t")]
-
-
-def _tokens(text: str) -> list[str]:
-    return _tokeniser()(text.strip()).split()
-
-
-@functools.cache
-def _tokeniser() -> Tokenizer13a:
-    return Tokenizer13a()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +136,7 @@ class _Analysis:
 
 
 def _analyse(line: str, known: frozenset[str], entries: Sequence[Sequence[str]]) -> _Analysis:
-    words = _tokens(line)
+    words = tokens_13a(line)
     sums = [0, *itertools.accumulate(word in known for word in words)]  # Known words before each position.
     ngrams, totals, entailed = [], [], []
     for order in range(1, _MAX_ORDER + 1):
@@ -185,3 +172,17 @@ def _mean_of_orders(values: Sequence[float]) -> float:
     """The geometric mean, in which a zero at order 1 is kept and later ones are smoothed."""
     first, *others = values
     return math.prod([first, *(value or _SMOOTHING for value in others)]) ** (1 / _MAX_ORDER)
+
+
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+    """f64[N, 4]; the tables are `Example.details["table"]`."""
+    pairs = zip(predictions, examples, strict=True)
+    return scored([parent(text, example.references, example.details["table"]) for text, example in pairs])
+
+
+# Of a corpus, their means. The F-score alone stands beside single texts, and its signature is that of all three.
+PARENT = (
+    Metric("parent", "PARENT", OFFICIAL_MEANING, PARENT_SIGNATURE, _rows, mean(2), mean(2)),
+    Metric("parent_precision", "PARENT precision", "", "", _rows, mean(0)),
+    Metric("parent_recall", "PARENT recall", "", "", _rows, mean(1)),
+)

@@ -6,27 +6,15 @@ import functools
 import importlib.metadata
 from collections.abc import Sequence
 
+import numpy as np
 from rouge_score.tokenize import tokenize
 
-from ipt_jax.metrics.checks import check_corpus
+from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.subsequence import common_subsequence
 
 ROUGE_L_SIGNATURE = (
     f"convention:rouge_score|score:rougeL-f1|refs:best|stemmer:no|version:{importlib.metadata.version('rouge-score')}"
 )
-
-
-def rouge_l(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """The mean of `sentence_rouge_l` over a corpus, 0 to 100.
-
-    Args:
-      predictions: one text per example; an empty one is allowed.
-      references: for each example its texts, at least one.
-
-    Raises:
-      ValueError: see `check_corpus`.
-    """
-    check_corpus(predictions, references)
-    return sum(map(sentence_rouge_l, predictions, references)) / len(predictions)
 
 
 def sentence_rouge_l(prediction: str, references: Sequence[str]) -> float:
@@ -54,21 +42,9 @@ def _f1(reference: Sequence[str], prediction: Sequence[str]) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def common_subsequence(a: Sequence[str], b: Sequence[str]) -> int:
-    """The length of the longest common subsequence.
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+    references = [example.references for example in examples]
+    return scored([sentence_rouge_l(*pair) for pair in zip(predictions, references, strict=True)])
 
-    Bit-parallel (Hyyrö 2004): bit i of `row` is 0 where the subsequence grows at `a[i]`, so that a row of the
-    usual table is one integer and costs a few machine instructions instead of a Python loop.
 
-        >>> common_subsequence("the cat sat down".split(), "the dog sat down".split())
-        3
-    """
-    places: dict[str, int] = {}
-    for i, word in enumerate(a):
-        places[word] = places.get(word, 0) | 1 << i
-    full = (1 << len(a)) - 1
-    row = full
-    for word in b:
-        matches = row & places.get(word, 0)
-        row = ((row + matches) | (row - matches)) & full
-    return len(a) - row.bit_count()
+ROUGE_L = Metric("rouge_l", "ROUGE-L", "", ROUGE_L_SIGNATURE, _rows, mean(0), mean(0))

@@ -29,6 +29,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from absl import logging
+
+from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+
 SPIDER_EXECUTION_SIGNATURE = "spider|etype:exec|rules:test-suite-sql-eval|databases:1|distinct:removed|values:own"
 
 MAX_CHARACTERS = 20_000
@@ -239,3 +244,26 @@ def _worker(timeout_seconds: float, memory_mb: int) -> Iterator[Run]:
 
 def _blob(value: dict[str, Any]) -> Any:
     return bytes.fromhex(value["hex"]) if "hex" in value else value
+
+
+def execution_metric(database_of: Callable[[str], Path]) -> Metric:
+    """Execution accuracy, which is left out where a database is missing. A gold query that fails is told.
+
+    Args:
+      database_of: `Example.details["db_id"]` → where its SQLite file lies.
+    """
+
+    def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray | None:
+        paths = [database_of(example.details["db_id"]) for example in examples]
+        if missing := sorted({str(path) for path in paths if not path.is_file()}):
+            if len(missing) < len(set(paths)):
+                logging.warning("no execution_match: %s databases are missing: %s", len(missing), ", ".join(missing))
+            return None
+        golds = [example.references[0] for example in examples]
+        results = execution_matches(list(zip(golds, predictions, paths, strict=True)))
+        for example, result in zip(examples, results, strict=True):
+            if result.gold_error:
+                logging.warning("%s: no prediction is right, its gold query fails: %s", example.id, result.gold_error)
+        return scored([100.0 * result.match for result in results])
+
+    return Metric("execution_match", "execution match", "", SPIDER_EXECUTION_SIGNATURE, rows, mean(0))

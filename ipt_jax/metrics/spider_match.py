@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from absl import logging
+
+from ipt_jax.metrics.metric import Judged, Metric, mean, scored
 from ipt_jax.metrics.spider_hardness import query_hardness
 from ipt_jax.metrics.spider_query import Column, Condition, Conditions, Expression, NotParsed, Order, Query, Schema
 from ipt_jax.metrics.spider_sql import parse
@@ -190,3 +194,36 @@ COMPONENTS: Mapping[str, Callable[[Query, Query], bool]] = {
     "IUEN": _combined,
     "keywords": lambda found, gold: _keywords(found) == _keywords(gold),
 }
+
+
+def match_metrics(schema_of: Callable[[str], Schema]) -> tuple[Metric, Metric]:
+    """Exact matches, and predictions that parse. A gold that cannot be parsed is never matched, and told.
+
+    Args:
+      schema_of: `Example.details["db_id"]` → the database's schema.
+    """
+
+    def verdicts(prediction: str, example: Judged) -> tuple[float, float]:
+        schema = schema_of(example.details["db_id"])
+        try:
+            match = spider_match(example.references[0], prediction, schema)
+        except NotParsed as error:
+            logging.warning("%s: its gold query cannot be parsed, so nothing matches it: %s", example.id, error)
+            return 0.0, 0.0
+        return 100.0 * match.exact, 100.0 * match.parsed
+
+    def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+        return scored([verdicts(*pair) for pair in zip(predictions, examples, strict=True)])
+
+    return (
+        Metric("exact_match", "exact match", "", SPIDER_MATCH_SIGNATURE, rows, mean(0), mean(0)),
+        Metric("parsed", "parsed", "", SPIDER_MATCH_SIGNATURE, rows, mean(1), mean(1)),
+    )
+
+
+def gold_hardness(gold: str, schema: Schema) -> str | None:
+    """The hardness of a gold query; None where it cannot be parsed."""
+    try:
+        return query_hardness(comparable(gold, schema))
+    except NotParsed:
+        return None

@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 
-from sacrebleu.metrics import BLEU
-
-from ipt_jax.metrics.bleu import Score
-from ipt_jax.metrics.checks import check_corpus
+from ipt_jax.metrics.bleu import bleu_statistics, corpus_bleu, tokens_13a
 from ipt_jax.metrics.moses import detokenise
 
 NULL = "<null>"
 OFFICIAL_REFERENCES = 3
+OFFICIAL_MEANING = "as ToTTo's own script computes it (lower-cased, detokenised, three references)"
 
 _LINE_BREAKS = re.compile(r"[\r\n\t]")
-
-
-def totto_bleu(predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Score:
-    """Corpus BLEU of ToTTo (Parikh et al. 2020; google-research/language, totto_eval.sh).
-
-    sacrebleu's defaults (13a tokens, exponential smoothing) on `official_prediction` and `official_references`.
-    A placeholder `<null>` counts as a reference, of three tokens.
-
-        >>> round(totto_bleu(["He won the 2004 race ."], [["he won the 2004 race."]]).value, 6)
-        100.0
-
-    Args:
-      predictions: one text per example; an empty one is allowed.
-      references: for each example its texts, at least one.
-
-    Raises:
-      ValueError: see `check_corpus`.
-    """
-    check_corpus(predictions, references)
-    lines = [official_prediction(text) for text in predictions]
-    streams = list(zip(*map(official_references, references), strict=True))
-    metric = _metric()
-    result = metric.corpus_score(lines, streams)
-    details = {
-        "precisions": tuple(result.precisions),
-        "bp": result.bp,
-        "counts": tuple(result.counts),
-        "totals": tuple(result.totals),
-        "hyp_len": result.sys_len,
-        "ref_len": result.ref_len,
-    }
-    label = f"convention:totto_official|refs:first{OFFICIAL_REFERENCES},else{NULL}|text:lower,moses-detokenised"
-    return Score(min(result.score, 100.0), f"{label}|{metric.get_signature()}", details)
 
 
 def official_prediction(text: str) -> str:
@@ -78,7 +42,17 @@ def one_line(text: str) -> str:
     return _LINE_BREAKS.sub(" ", text)
 
 
-@functools.cache
-def _metric() -> BLEU:
-    """One for all calls: it remembers the tokens of its texts, and subsets are scored after the whole."""
-    return BLEU(tokenize="13a", smooth_method="exp", force=True)
+def _tokenise(prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    return tokens_13a(official_prediction(prediction)), [tokens_13a(line) for line in official_references(references)]
+
+
+# ToTTo's evaluation (Parikh et al. 2020; google-research/language, totto_eval.sh): sacrebleu's defaults on the official
+# lines. A placeholder `<null>` counts as a reference, of three tokens.
+BLEU_TOTTO_OFFICIAL = corpus_bleu(
+    "bleu_totto_official",
+    "BLEU (official)",
+    OFFICIAL_MEANING,
+    label=f"convention:totto_official|refs:first{OFFICIAL_REFERENCES},else{NULL}|text:lower,moses-detokenised",
+    statistics=bleu_statistics(_tokenise),
+    references=OFFICIAL_REFERENCES,
+)

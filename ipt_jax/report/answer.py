@@ -22,7 +22,7 @@ def answer(setting: Setting) -> str:
 
     A method is beaten where each of the best beats it, by the rule of `comparison` on the same examples.
     """
-    metric, methods = metric_title(setting["metric"]), setting.methods
+    metric, methods = metric_title(setting, setting["metric"]), setting.methods
     scores = {method.label: spread(method.scores) for method in methods}
     shown = {label: f"{score.mean:.1f}" for label, score in scores.items()}
     highest = shown[max(scores, key=lambda label: scores[label].mean)]

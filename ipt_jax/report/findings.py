@@ -48,7 +48,7 @@ def findings(setting: Setting) -> list[Finding]:
         if (method, untuned) not in pairs
     ]
     judged = judge([compare(*pair) for pair in pairs])
-    metric = metric_title(setting["metric"])
+    metric = metric_title(setting, setting["metric"])
     return [
         Finding(f"{contender.label} beats {baseline.label}", _sentence(metric, each), each)
         for (contender, baseline), each in zip(pairs, judged, strict=True)

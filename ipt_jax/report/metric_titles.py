@@ -1,5 +1,11 @@
-"""What metrics are called in tables, and what their conventions mean."""
+"""What metrics are called in tables, and what their conventions mean: as results say it of themselves."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from ipt_jax.report.methods import Setting
+
+# For results of version 0.1.0, which do not say it: the name of a metric → its title.
 _TITLES = {
     "blec": "BLEC",
     "bleu": "BLEU",
@@ -11,7 +17,6 @@ _TITLES = {
     "exact_match": "exact match",
     "execution_match": "execution match",
     "intent_match": "intent match",
-    "meteor": "METEOR",
     "parent": "PARENT",
     "parent_precision": "PARENT precision",
     "parent_recall": "PARENT recall",
@@ -31,11 +36,18 @@ _MEANINGS = {
 }
 
 
-def metric_title(name: str) -> str:
+def metric_title(setting: Setting, name: str) -> str:
     """'bleu_official' → 'BLEU (official)'; a metric without a title is called by its name."""
-    return _TITLES.get(name, name)
+    return str(_described(setting, name).get("title") or _TITLES.get(name, name))
 
 
-def metric_meaning(signature: str) -> str:
-    """What the convention that a signature names stands for; empty where its name says it all."""
-    return _MEANINGS.get(signature.partition("|")[0], "")
+def metric_meaning(setting: Setting, name: str) -> str:
+    """What the convention of a metric stands for; empty where its title or its signature says it all."""
+    if described := _described(setting, name):
+        return str(described.get("meaning") or "")
+    signatures = (setting["scores"] or {}).get("signatures") or {}
+    return _MEANINGS.get(str(signatures.get(name, "")).partition("|")[0], "")
+
+
+def _described(setting: Setting, name: str) -> Mapping[str, Any]:
+    return (setting["metrics"] or {}).get(name) or {}

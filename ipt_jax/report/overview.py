@@ -60,9 +60,9 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
             scores = [paper_score(name, method, task) for task in tasks]
             if any(scores):
                 cells.append([f"Paper, {name}: {method}", *(str(score) if score else "–" for score in scores)])
-    header = ["Method", *(f"{setting.task_title}, {metric_title(setting['metric'])}" for setting in settings)]
+    header = ["Method", *(f"{setting.task_title}, {metric_title(setting, setting['metric'])}" for setting in settings)]
     notes = tuple(
-        f"{setting.task_title}: {setting['split']} split, {setting.size}, {metric_title(setting['metric'])}."
+        f"{setting.task_title}: {setting['split']} split, {setting.size}, {metric_title(setting, setting['metric'])}."
         for setting in settings
     )
     notes += tuple(f"{setting.task_title}: {caution}" for setting in settings for caution in cautions(setting))

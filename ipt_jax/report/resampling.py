@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ipt_jax.metrics.ngrams import EXPECTED, MATCHES, TOTALS, WRITTEN, ngram_counts
 from ipt_jax.report.runs import Run
 from ipt_jax.report.statistics import resampled_sums
 
-_ORDERS = 4  # n-grams of BLEU
 _ROUNDING = 1e-6  # points: a score that is farther from the recorded one is another score
 
 _Rows = Sequence[Mapping[str, Any]]
@@ -57,66 +56,24 @@ def _mean(sums: np.ndarray, n: int) -> np.ndarray:
 
 
 def _ngram_counts(runs: Sequence[_Rows], result: Mapping[str, Any]) -> np.ndarray | None:
-    """For BLEU on 13a tokens: matches and n-grams of each order, length, and that of the nearest reference."""
+    """For BLEU on 13a tokens: the columns of `metrics.ngrams`."""
     signature = str(((result.get("scores") or {}).get("signatures") or {}).get(result["metric"], ""))
     if "|tok:13a|smooth:exp|" not in signature or not all(row.get("references") for row in runs[0]):
         return None
-    tokenizer, lower = _tokenizer(), "|case:lc|" in signature
-    references = [row["references"] for row in runs[0]]
-    examples, n = [i for i, texts in enumerate(references) for _ in texts], len(references)
-    texts = [row["prediction"] for rows in runs for row in rows] + [text for texts in references for text in texts]
-    tokens = [tokenizer(text.lower() if lower else text).split() for text in texts]
-    lengths = np.array(list(map(len, tokens)))
-    written, expected = (
-        lengths[: n * len(runs)],
-        np.split(lengths[n * len(runs) :], np.cumsum(list(map(len, references)))),
-    )
-    matches = _matches(tokens, np.array([*list(range(n)) * len(runs), *examples]), len(written))
-    nearest = [min(expected[i % n], key=lambda each: (abs(each - length), each)) for i, length in enumerate(written)]
-    ngrams = np.maximum(written[:, None] - np.arange(_ORDERS), 0)
-    return np.column_stack([matches, ngrams, written, nearest]).astype(np.float64).reshape(len(runs), n, -1)
+    from ipt_jax.metrics.bleu import tokens_13a  # a report without predictions does without sacrebleu
 
+    def tokens(text: str) -> list[str]:
+        return tokens_13a(text.lower() if "|case:lc|" in signature else text)
 
-@functools.cache
-def _tokenizer() -> Callable[[str], str]:
-    """Made once: it remembers texts, and all methods have the same references."""
-    from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
-
-    return Tokenizer13a()
-
-
-def _matches(tokens: Sequence[Sequence[str]], examples: np.ndarray, written: int) -> np.ndarray:
-    """i64[written, 4]: n-grams of each of the first texts that its references have, each as often as the one with most.
-
-    Args:
-      tokens: of texts, first the written ones, then references.
-      examples: i64[texts], the example that each is of.
-    """
-    ids: dict[str, int] = {}
-    words = np.array([ids.setdefault(word, len(ids)) for text in tokens for word in text], np.int64)
-    text_of = np.repeat(np.arange(len(tokens)), list(map(len, tokens)))
-    found = np.zeros((written, _ORDERS), np.int64)
-    grams = words  # the n-gram that begins at each word, as a number
-    for order in range(min(_ORDERS, len(words))):
-        if order:
-            grams = np.unique(grams[:-1] * len(ids) + words[order:], return_inverse=True)[1]
-        inside = text_of[: len(grams)] == text_of[order:]
-        kinds = int(grams.max()) + 1
-        keys, counts = np.unique(text_of[: len(grams)][inside] * kinds + grams[inside], return_counts=True)
-        texts, gram = np.divmod(keys, kinds)
-        wanted, place = np.unique(examples[texts] * kinds + gram, return_inverse=True)
-        most = np.zeros(len(wanted), np.int64)
-        is_written = texts < written
-        np.maximum.at(most, place[~is_written], counts[~is_written])
-        shared = np.minimum(counts, most[place])[is_written]
-        np.add.at(found[:, order], texts[is_written], shared)
-    return found
+    references = [list(map(tokens, row["references"])) for row in runs[0]]
+    texts = [tokens(row["prediction"]) for rows in runs for row in rows]
+    counts = ngram_counts(texts, references, list(range(len(references))) * len(runs))
+    return counts.reshape(len(runs), len(references), -1)
 
 
 def _bleu(sums: np.ndarray, _: int) -> np.ndarray:
     """sacrebleu's `compute_bleu` with exponential smoothing, for many sums at once."""
-    matches, ngrams = sums[..., :_ORDERS], sums[..., _ORDERS : 2 * _ORDERS]
-    written, expected = sums[..., -2], sums[..., -1]
+    matches, ngrams, written, expected = (sums[..., columns] for columns in (MATCHES, TOTALS, WRITTEN, EXPECTED))
     none = matches == 0
     precisions = np.where(none, 0.5 ** np.cumsum(none, axis=-1), matches) / np.maximum(ngrams, 1)
     brevity = np.exp(np.minimum(1 - expected / np.maximum(written, 1), 0))

@@ -25,7 +25,7 @@ RULE = (
 
 def search_table(setting: Setting, search: Search) -> Table:
     """A row per learning rate: dev loss and score over its seeds, best step of each seed, seeds, what came of it."""
-    score = f"{metric_title(setting['metric'])}, {setting['split']}"
+    score = f"{metric_title(setting, setting['metric'])}, {setting['split']}"
     header = ["Learning rate", "Best dev loss", score, "Best step", "Seeds", "Outcome"]
     chosen = search.chosen
     rows = []

@@ -27,9 +27,9 @@ def metric_notes(setting: Setting) -> list[str]:
     notes = []
     for name in metric_names(setting):
         signature = str(signatures.get(name, "not recorded"))
-        meaning = metric_meaning(signature)
+        meaning = metric_meaning(setting, name)
         headline = " It is the score that claims are judged by." if name == setting["metric"] else ""
-        notes.append(f"{metric_title(name)}{meaning and f', {meaning}'}.{headline} Signature: {signature}")
+        notes.append(f"{metric_title(setting, name)}{meaning and f', {meaning}'}.{headline} Signature: {signature}")
     return notes
 
 
@@ -91,7 +91,8 @@ def table(setting: Setting) -> Table:
     """
     (headline, *others), task = metric_names(setting), str(setting["task"])
     beside = models_beside(task, str(setting["model"])) if setting.of_the_paper else []
-    header = ["Method", metric_title(headline), "95 % interval", *map(metric_title, others)]
+    titles = [metric_title(setting, metric) for metric in others]
+    header = ["Method", metric_title(setting, headline), "95 % interval", *titles]
     header += [*(f"Paper, {model}" for model in beside), "Prompt rows", "Demonstrations", "Seeds"]
     rows = []
     for method in setting.methods:

@@ -109,7 +109,7 @@ def _transferred(judged: Judged) -> str:
 
 
 def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> View:
-    metric = metric_title(setting["metric"])
+    metric = metric_title(setting, setting["metric"])
     axes = Axes(metric, f"{prefix}prompt_length", "Prompt rows")
     axes.log_scale([length.rows for length in lengths])
     for kind, colour in (("PT", PT), ("IPT", IPT)):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ipt_jax import json_text
 from ipt_jax.errors import InputError
+from ipt_jax.metrics.metric import Metric
 from ipt_jax.tasks.reading import content_sha256
 
 if TYPE_CHECKING:
@@ -70,21 +71,23 @@ class Task(Protocol):
     Attributes:
       name: the value of `config.task.name`.
       title: how people call it in a table.
-      metric: the key of `score(...)` that is the headline, such as `bleu_unifiedskg`.
-      example_metric: the key of `score_example(...)` that stands in predictions.jsonl, such as `sentence_bleu`.
+      metrics: what its predictions are scored by, see `tasks/scores.py`. The first one is the headline, and the first
+        one that scores single texts stands in predictions.jsonl.
       reader_version: counts the changes of `read`; a new number makes cached splits be read again.
       options: the switches' values, all of them; `{}` where the task has none.
 
-    A task may have two attributes more:
+    A task may have more:
       splits: those that can be read, where that is not all of `SPLITS`; see `splits_of`.
       groups: the key of `Example.details` that tells where an example comes from, such as a table or a database;
         the report of `tasks/overlap.py` counts what train and the evaluated split share.
+      subsets: a method, examples → {name: their places}, of parts that are scored for themselves, such as a hardness;
+        one without an example is left out.
+      subset_metrics: the names of the metrics that they are scored by, where these are not all.
     """
 
     name: str
     title: str
-    metric: str
-    example_metric: str
+    metrics: Sequence[Metric]
     reader_version: int
     options: Mapping[str, Any]
 
@@ -93,15 +96,6 @@ class Task(Protocol):
 
     def read(self, split: str) -> Iterator[Example]:
         """Streams the split's examples in file order. Raises InputError with file and line."""
-
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        """Every metric of the task over a corpus: name → value (0 to 100), and `signatures` naming conventions.
-
-        Nested dicts hold the same for subsets, such as a hardness.
-        """
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        """The metrics that make sense for a single text: name → value (0 to 100)."""
 
 
 def check_split(split: str) -> str:

@@ -10,12 +10,13 @@ from typing import Any
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.generation import example_scores, generation_scores
+from ipt_jax.metrics.bleu import BLEU_DART_OFFICIAL, BLEU_UNIFIEDSKG, SENTENCE_BLEU
+from ipt_jax.metrics.chrf import CHRF2
+from ipt_jax.metrics.rouge import ROUGE_L
 from ipt_jax.tasks.base import SPLITS, Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_list
 
-# The names of the scores, and their conventions.
-BLEUS = {"bleu_unifiedskg": "unifiedskg", "bleu_official": "dart_official"}
+METRICS = (BLEU_UNIFIEDSKG, BLEU_DART_OFFICIAL, SENTENCE_BLEU, CHRF2, ROUGE_L)
 
 FILE_NAMES = {split: f"dart-v1.1.1-full-{split}.json" for split in SPLITS}
 
@@ -33,8 +34,7 @@ class Dart:
 
     name = "dart"
     title = "DART"
-    metric = "bleu_unifiedskg"
-    example_metric = "sentence_bleu"
+    metrics = METRICS
     reader_version = 1
     options: Mapping[str, Any] = {}
 
@@ -68,12 +68,6 @@ class Dart:
                 "scores do not compare with published ones",
                 path, split, f"{entries:,}", f"{texts:,}", expected,
             )  # fmt: skip
-
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        return generation_scores(predictions, [example.references for example in examples], BLEUS)
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        return example_scores(prediction, example.references)
 
 
 def linearise(triples: Sequence[Sequence[str]]) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.generation import example_scores, generation_scores
+from ipt_jax.metrics.bleu import BLEU_LOWERCASE, BLEU_SACREBLEU, SENTENCE_BLEU
+from ipt_jax.metrics.chrf import CHRF2
+from ipt_jax.metrics.rouge import ROUGE_L
 from ipt_jax.tasks.base import SPLITS, Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_lines
 
 FILE_NAMES = {split: f"{split}.jsonl" for split in SPLITS}
-_BLEUS = {"bleu": "sacrebleu", "bleu_lowercase": "sacrebleu_lowercase"}
+BLEU = dataclasses.replace(BLEU_SACREBLEU, name="bleu", title="BLEU")
 _ROW = '{"input": text, "references": [text, …]} or {"input": text, "target": text}'
 
 
@@ -27,8 +30,7 @@ class JsonLines:
 
     name = "jsonl"
     title = "JSON Lines"
-    metric = "bleu"
-    example_metric = "sentence_bleu"
+    metrics = (BLEU, BLEU_LOWERCASE, SENTENCE_BLEU, CHRF2, ROUGE_L)
     reader_version = 1
     options: Mapping[str, Any] = {}
 
@@ -54,12 +56,6 @@ class JsonLines:
             if first != line:
                 raise InputError(f"{path}:{line}: id {example.id!r} is on line {first} already; ids must be unique")
             yield example
-
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        return generation_scores(predictions, [example.references for example in examples], _BLEUS)
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        return example_scores(prediction, example.references)
 
 
 def _example(row: Mapping[str, Any], default_id: str, place: str) -> Example:

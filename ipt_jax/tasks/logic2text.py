@@ -10,9 +10,11 @@ from typing import Any
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.blec import BLEC_SIGNATURE, blec
-from ipt_jax.metrics.generation import example_scores, generation_scores
-from ipt_jax.metrics.multi_bleu import multi_bleu
+from ipt_jax.metrics.blec import BLEC
+from ipt_jax.metrics.bleu import BLEU_SACREBLEU, SENTENCE_BLEU
+from ipt_jax.metrics.chrf import CHRF2
+from ipt_jax.metrics.multi_bleu import MULTI_BLEU
+from ipt_jax.metrics.rouge import ROUGE_L
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_list
 
@@ -31,8 +33,7 @@ class Logic2Text:
 
     name = "logic2text"
     title = "Logic2Text"
-    metric = "blec"
-    example_metric = "blec"
+    metrics = (BLEC, MULTI_BLEU, BLEU_SACREBLEU, SENTENCE_BLEU, CHRF2, ROUGE_L)
     groups = "topic"
     reader_version = 1
 
@@ -66,22 +67,6 @@ class Logic2Text:
                 path, split, f"{count:,}", f"{RELEASE_COUNTS[split]:,}",
             )  # fmt: skip
 
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        """BLEC (percent of the examples in which nothing is unmatched), BLEU in two conventions, and companions.
-
-        `bleu_official` is the official script's; `bleu_sacrebleu` is sacrebleu with its defaults.
-        """
-        references = [example.references for example in examples]
-        companions = generation_scores(predictions, references, {"bleu_sacrebleu": "sacrebleu"})
-        official = multi_bleu(predictions, references)
-        passed = sum(_passes(prediction, example) for prediction, example in zip(predictions, examples, strict=True))
-        signatures = {"blec": BLEC_SIGNATURE, "bleu_official": official.signature, **companions.pop("signatures")}
-        scores = {"blec": 100 * passed / len(examples), "bleu_official": official.value, **companions}
-        return {**scores, "signatures": signatures}
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        return {"blec": 100.0 * _passes(prediction, example), **example_scores(prediction, example.references)}
-
 
 def linearise(logic_form: str, caption: str, headers: Sequence[str]) -> str:
     """UnifiedSKG's text of a logical form, and its text of the table that the form is about.
@@ -111,7 +96,3 @@ def read_logic2text(path: Path, split: str, *, caption: bool) -> Iterator[Exampl
         form, sentence = record["logic_str"], record["sent"]
         source = linearise(form, record["topic"], headers) if caption else form
         yield Example(f"{split}:{index}", source, sentence, (sentence,), {"logic_form": form, "topic": record["topic"]})
-
-
-def _passes(prediction: str, example: Example) -> bool:
-    return not blec(example.details["logic_form"], example.references[0], prediction)

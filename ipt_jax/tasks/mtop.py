@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.mtop_match import MTOP_SIGNATURE, MtopMatch, mtop_match, read_parse
+from ipt_jax.metrics.mtop_match import MTOP_MATCHES, read_parse
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.mtop_intents import INTENT_LIST
 from ipt_jax.tasks.reading import find_file, read_json_lines, read_lines
@@ -52,8 +52,7 @@ class Mtop:
 
     name = "mtop"
     title = "MTOP"
-    metric = "exact_match"
-    example_metric = "exact_match"
+    metrics = MTOP_MATCHES
     reader_version = 1
 
     def __init__(self, data_dir: str | os.PathLike[str] | None, *, intent_list: bool = False):
@@ -96,22 +95,6 @@ class Mtop:
                 "scores do not compare with published ones",
                 ", ".join(map(str, paths)), split, f"{count:,}", f"{RELEASE_COUNTS[split]:,}",
             )  # fmt: skip
-
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        """Percent of the examples in which each of `score_example`'s verdicts holds."""
-        if not examples:
-            raise ValueError("no examples to score")
-        rows = [self.score_example(*pair) for pair in zip(predictions, examples, strict=True)]
-        scores = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
-        return {**scores, "signatures": dict.fromkeys(scores, MTOP_SIGNATURE)}
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        match = mtop_match(example.references[0], prediction)
-        return {name: 100.0 * verdict for name, verdict in zip(_SCORES, match, strict=True)}
-
-
-# What the fields of MtopMatch are called among scores: exact_match, intent_match, template_match, valid.
-_SCORES = tuple(name if name == "valid" else f"{name}_match" for name in MtopMatch._fields)
 
 
 def read_mtop(path: Path) -> Iterator[tuple[list[str], str]]:

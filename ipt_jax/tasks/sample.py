@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.generation import example_scores, generation_scores
 from ipt_jax.tasks import dart
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.reading import find_file
@@ -21,8 +20,7 @@ class Sample:
 
     name = "sample"
     title = "Synthetic sample"
-    metric = "bleu_unifiedskg"
-    example_metric = "sentence_bleu"
+    metrics = dart.METRICS
     reader_version = 1
     options: Mapping[str, Any] = {}
 
@@ -42,9 +40,3 @@ class Sample:
     def read(self, split: str) -> Iterator[Example]:
         (path,) = self.files(split)
         return (example for _, example in dart.read_dart(path, split))
-
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        return generation_scores(predictions, [example.references for example in examples], dart.BLEUS)
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        return example_scores(prediction, example.references)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,10 +12,10 @@ from typing import Any
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.spider_execution import SPIDER_EXECUTION_SIGNATURE, ExecutionMatch, execution_matches
+from ipt_jax.metrics.spider_execution import execution_metric
 from ipt_jax.metrics.spider_hardness import HARDNESSES
-from ipt_jax.metrics.spider_match import SPIDER_MATCH_SIGNATURE, SpiderMatch, spider_match
-from ipt_jax.metrics.spider_query import NotParsed, Schema
+from ipt_jax.metrics.spider_match import gold_hardness, match_metrics
+from ipt_jax.metrics.spider_query import Schema
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_list
 from ipt_jax.tasks.spider_cells import cell_hints
@@ -39,8 +40,6 @@ class Spider:
 
     name = "spider"
     title = "Spider"
-    metric = "exact_match"
-    example_metric = "exact_match"
     splits = ("train", "dev")
     groups = "db_id"
     reader_version = 1
@@ -49,6 +48,8 @@ class Spider:
         self._data_dir = data_dir
         self._cell_values = cell_values
         self._loaded: dict[str, Mapping[str, Any]] | None = None
+        self._schema = functools.cache(lambda name: Schema.from_tables(self._schemas()[name]))
+        self.metrics = (*match_metrics(self._schema), execution_metric(self._database))
         self.options: Mapping[str, Any] = {"cell_values": cell_values}
 
     def files(self, split: str) -> tuple[Path, ...]:
@@ -98,57 +99,13 @@ class Spider:
                 ", ".join(map(str, paths)), split, f"{count:,}", expected,
             )  # fmt: skip
 
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        """Percent of exact matches, of predictions that parse and, where all databases are there, of same results.
-
-        The same for each hardness of the gold that occurs, with its number of examples. A gold that cannot be parsed
-        (one of the 7,000 of training cannot, with its schema) is never matched and has no hardness.
-        """
-        if not examples:
-            raise ValueError("no examples to score")
-        pairs = list(zip(predictions, examples, strict=True))
-        matches = [self._match(prediction, example) for prediction, example in pairs]
-        rows = [
-            {"exact_match": 100.0 * bool(match and match.exact), "parsed": 100.0 * bool(match and match.parsed)}
-            for match in matches
-        ]
-        signatures = dict.fromkeys(("exact_match", "parsed"), SPIDER_MATCH_SIGNATURE)
-        if executions := self._execute(pairs):
-            signatures["execution_match"] = SPIDER_EXECUTION_SIGNATURE
-            for row, execution in zip(rows, executions, strict=True):
-                row["execution_match"] = 100.0 * execution.match
-        scores: dict[str, Any] = _means(rows)
-        for hardness in HARDNESSES:
-            subset = [row for row, match in zip(rows, matches, strict=True) if match and match.hardness == hardness]
-            if subset:
-                scores[hardness] = {"examples": len(subset), **_means(subset)}
-        return {**scores, "signatures": signatures}
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        match = self._match(prediction, example)
-        return {"exact_match": 100.0 * bool(match and match.exact), "parsed": 100.0 * bool(match and match.parsed)}
-
-    def _match(self, prediction: str, example: Example) -> SpiderMatch | None:
-        schema = Schema.from_tables(self._schemas()[example.details["db_id"]])
-        try:
-            return spider_match(example.references[0], prediction, schema)
-        except NotParsed as error:
-            logging.warning("%s: its gold query cannot be parsed, so nothing matches it: %s", example.id, error)
-            return None
-
-    def _execute(self, pairs: Sequence[tuple[str, Example]]) -> list[ExecutionMatch]:
-        """Empty where a database is missing."""
-        paths = [self._database(example.details["db_id"]) for _, example in pairs]
-        if missing := sorted({str(path) for path in paths if not path.is_file()}):
-            if len(missing) < len(set(paths)):
-                logging.warning("no execution_match: %s databases are missing: %s", len(missing), ", ".join(missing))
-            return []
-        queries = ((example.references[0], prediction) for prediction, example in pairs)
-        results = execution_matches([(*both, path) for both, path in zip(queries, paths, strict=True)])
-        for (_, example), result in zip(pairs, results, strict=True):
-            if result.gold_error:
-                logging.warning("%s: no prediction is right, its gold query fails: %s", example.id, result.gold_error)
-        return results
+    def subsets(self, examples: Sequence[Example]) -> dict[str, list[int]]:
+        """By the hardness of the gold. One that cannot be parsed has none (one of the 7,000 of training)."""
+        subsets: dict[str, list[int]] = {hardness: [] for hardness in HARDNESSES}
+        for index, example in enumerate(examples):
+            if hardness := gold_hardness(example.references[0], self._schema(example.details["db_id"])):
+                subsets[hardness].append(index)
+        return subsets
 
     def _hints(self, question: str, name: str) -> Callable[[str, str], Sequence[str]]:
         if not self._cell_values:
@@ -180,10 +137,6 @@ _ORIGIN = (
     "--output_dir=data/spider' checks and unpacks it; then set config.task.data_dir (in the score command: --data_dir) "
     "to that folder"
 )
-
-
-def _means(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    return {name: sum(row[name] for row in rows) / len(rows) for name in rows[0]}
 
 
 def linearise(question: str, entry: Mapping[str, Any], hints: Callable[[str, str], Sequence[str]]) -> str:

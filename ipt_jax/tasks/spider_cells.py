@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ipt_jax.errors import InputError
+from ipt_jax.metrics.subsequence import common_subsequence
 
 MAX_HINTS = 2  # For a column.
 _THRESHOLD = 0.85
@@ -113,15 +114,7 @@ def _similarity(words: str, cell: str) -> float:
 
 def _ratio(first: str, second: str) -> float:
     """1 − insertions and deletions / letters of both, as rapidfuzz's `fuzz.ratio` / 100."""
-    # The bits of a whole number are a row of the table of longest common subsequences (Hyyrö 2004).
-    masks: dict[str, int] = {}
-    for index, letter in enumerate(first):
-        masks[letter] = masks.get(letter, 0) | 1 << index
-    row = full = (1 << len(first)) - 1
-    for letter in second:
-        kept = row & masks.get(letter, 0)
-        row = ((row + kept) | (row - kept)) & full
-    common = len(first) - row.bit_count()
+    common = common_subsequence(first, second)
     total = len(first) + len(second)
     return (1.0 - (total - 2 * common) / total) * 100 / 100
 

@@ -11,9 +11,11 @@ from typing import Any
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.generation import example_scores, generation_scores
-from ipt_jax.metrics.parent import PARENT_SIGNATURE, Parent, corpus_parent, parent, parent_table
-from ipt_jax.metrics.totto_bleu import totto_bleu
+from ipt_jax.metrics.bleu import BLEU_UNIFIEDSKG, SENTENCE_BLEU
+from ipt_jax.metrics.chrf import CHRF2
+from ipt_jax.metrics.parent import PARENT, parent_table
+from ipt_jax.metrics.rouge import ROUGE_L
+from ipt_jax.metrics.totto_bleu import BLEU_TOTTO_OFFICIAL
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_lines
 
@@ -22,6 +24,7 @@ FOLDER = "totto_data"  # The archive's one folder.
 FILE_NAMES = {"train": "totto_train_data.jsonl", "dev": "totto_dev_data.jsonl"}
 RELEASE_COUNTS = {"train": 120_761, "dev": 7_700}
 
+_OFFICIAL = (BLEU_TOTTO_OFFICIAL, *PARENT)  # what totto_eval.sh prints, of all and of the subsets
 _TITLES = ("table_page_title", "table_section_title", "table_section_text")
 
 
@@ -34,8 +37,8 @@ class Totto:
 
     name = "totto"
     title = "ToTTo"
-    metric = "bleu_unifiedskg"
-    example_metric = "sentence_bleu"
+    metrics = (BLEU_UNIFIEDSKG, SENTENCE_BLEU, CHRF2, ROUGE_L, *_OFFICIAL)
+    subset_metrics = tuple(metric.name for metric in _OFFICIAL)
     splits = ("train", "dev")
     groups = "page"
     reader_version = 1
@@ -75,39 +78,13 @@ class Totto:
                 path, split, f"{count:,}", f"{RELEASE_COUNTS[split]:,}",
             )  # fmt: skip
 
-    def score(self, predictions: Sequence[str], examples: Sequence[Example]) -> dict[str, Any]:
-        """All metrics; `overlap` and `nonoverlap` hold the official ones of the subsets, where they have examples.
-
-        The overlap subset has the examples whose header names occur together in training.
-        """
-        references = [example.references for example in examples]
-        scores = generation_scores(predictions, references, {"bleu_unifiedskg": "unifiedskg"})
-        signatures = scores.pop("signatures")
-        parents = [_parent(*pair) for pair in zip(predictions, examples, strict=True)]
-        rows = list(zip(predictions, references, parents, strict=True))
-        official, signatures["bleu_totto_official"] = _official(rows)
-        signatures["parent"] = PARENT_SIGNATURE
-        scores |= official
-        for name, overlap in (("overlap", True), ("nonoverlap", False)):
-            subset = [row for row, example in zip(rows, examples, strict=True) if example.details["overlap"] is overlap]
-            if subset:
-                scores[name] = {"examples": len(subset), **_official(subset)[0]}
-        return {**scores, "signatures": signatures}
-
-    def score_example(self, prediction: str, example: Example) -> dict[str, float]:
-        return {**example_scores(prediction, example.references), "parent": _parent(prediction, example).f}
-
-
-def _parent(prediction: str, example: Example) -> Parent:
-    return parent(prediction, example.references, example.details["table"])
-
-
-def _official(rows: Sequence[tuple[str, Sequence[str], Parent]]) -> tuple[dict[str, float], str]:
-    """The scores of totto_eval.sh for rows of prediction, references and PARENT, and BLEU's signature."""
-    predictions, references, parents = zip(*rows, strict=True)
-    bleu, means = totto_bleu(predictions, references), corpus_parent(parents)
-    scores = {"bleu_totto_official": bleu.value, "parent": means.f}
-    return {**scores, "parent_precision": means.precision, "parent_recall": means.recall}, bleu.signature
+    def subsets(self, examples: Sequence[Example]) -> dict[str, list[int]]:
+        """The overlap subset has the examples whose header names occur together in training."""
+        kinds = [example.details["overlap"] for example in examples]
+        return {
+            name: [index for index, kind in enumerate(kinds) if kind is overlap]
+            for name, overlap in (("overlap", True), ("nonoverlap", False))
+        }
 
 
 def _archive_folders(path: Path) -> tuple[zipfile.Path, ...]:
