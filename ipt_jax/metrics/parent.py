@@ -154,11 +154,12 @@ def _score(predicted: _Analysis, reference: _Analysis) -> Parent:
     for index, (ours, theirs) in enumerate(zip(predicted.ngrams, reference.ngrams, strict=True)):
         right = predicted.entailed[index]
         found = 0.0
-        for ngram in ours.keys() & theirs.keys():
-            common = min(ours[ngram], theirs[ngram])
-            share = sum(word in reference.known for word in ngram) / len(ngram)
-            right += common * (1 - share)
-            found += common * share
+        # In the order of the text: that of a set is another one in every process, and so would be the last bit.
+        for ngram, count in ours.items():
+            if common := min(count, theirs[ngram]):
+                share = sum(word in reference.known for word in ngram) / len(ngram)
+                right += common * (1 - share)
+                found += common * share
         precisions.append(right / predicted.totals[index] if predicted.totals[index] else 0.0)
         recalls.append(found / reference.entailed[index] if reference.entailed[index] else 1.0)
     precision = _mean_of_orders(precisions)
