@@ -71,8 +71,8 @@ class Task(Protocol):
     Attributes:
       name: the value of `config.task.name`.
       title: how people call it in a table.
-      metrics: what its predictions are scored by, see `tasks/scores.py`. The first one is the headline, and the first
-        one that scores single texts stands in predictions.jsonl.
+      metrics: what its predictions are scored by, see `tasks/scores.py`. The first one is the headline, of a corpus and
+        never left out; the first one that scores single texts stands in predictions.jsonl.
       reader_version: counts the changes of `read`; a new number makes cached splits be read again.
       options: the switches' values, all of them; `{}` where the task has none.
 

@@ -50,22 +50,17 @@ def score(task: Task, predictions: Sequence[str], examples: Sequence[Example]) -
     found = {function: function(predictions, examples) for function in {m.statistics: None for m in task.metrics}}
     metrics = [metric for metric in task.metrics if found[metric.statistics] is not None]
     rows = {metric.name: found[metric.statistics] for metric in metrics}
-    in_subsets = getattr(task, "subset_metrics", rows)
     corpus: dict[str, Any] = _corpus(metrics, rows)
-    for name, indices in _subsets(task, examples).items():
-        if indices:
-            values = _corpus(
-                [m for m in metrics if m.name in in_subsets], {n: each[indices] for n, each in rows.items()}
-            )
-            corpus[name] = {"examples": len(indices), **values}
-    singles = {
-        metric.name: list(map(metric.per_example, rows[metric.name])) for metric in metrics if metric.per_example
-    }
+    in_subsets = [metric for metric in metrics if metric.name in getattr(task, "subset_metrics", rows)]
+    subsets = task.subsets(examples) if hasattr(task, "subsets") else {}
+    for name, places in subsets.items():
+        if places:
+            corpus[name] = {"examples": len(places), **_corpus(in_subsets, rows, places)}
     return Scores(
         metrics,
         rows,
         corpus,
-        [{name: v[i] for name, v in singles.items() if v[i] is not None} for i in range(len(examples))],
+        [_of_text(metrics, rows, place) for place in range(len(examples))],
         {m.name: signature for m in metrics if m.corpus and (signature := m.signature_of(examples))},
     )
 
@@ -80,9 +75,12 @@ def example_headline(task: Task) -> str | None:
     return next((metric.name for metric in task.metrics if metric.per_example), None)
 
 
-def _corpus(metrics: Sequence[Metric], rows: Mapping[str, np.ndarray]) -> dict[str, float]:
-    return {metric.name: metric.corpus(total(rows[metric.name])) for metric in metrics if metric.corpus}
+def _corpus(
+    metrics: Sequence[Metric], rows: Mapping[str, np.ndarray], places: Sequence[int] | slice = slice(None)
+) -> dict[str, float]:
+    return {metric.name: metric.corpus(total(rows[metric.name][places])) for metric in metrics if metric.corpus}
 
 
-def _subsets(task: Task, examples: Sequence[Example]) -> Mapping[str, Sequence[int]]:
-    return task.subsets(examples) if hasattr(task, "subsets") else {}
+def _of_text(metrics: Sequence[Metric], rows: Mapping[str, np.ndarray], place: int) -> dict[str, float]:
+    values = {metric.name: metric.per_example(rows[metric.name][place]) for metric in metrics if metric.per_example}
+    return {name: value for name, value in values.items() if value is not None}
