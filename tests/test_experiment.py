@@ -51,6 +51,9 @@ def test_every_method_leaves_its_run_folder_its_row_and_its_place_in_the_report(
         assert len(predictions) == len({p["id"] for p in predictions}) == 10
         assert {len(p["demonstrations"]) for p in predictions} == {row["demonstrations"]}
         assert row["scores"]["bleu_unifiedskg"] == row["score"]
+        assert row["metrics"]["bleu_unifiedskg"]["title"] == "BLEU (UnifiedSKG)"
+        assert row["metrics"].keys() == {*row["scores"], "sentence_bleu"} - {"signatures"}
+        assert all(isinstance(p["score"], float) for p in predictions)
         trained = row["method"] in ("PT", "IPT")
         assert (folder / "prompt.safetensors").exists() == trained == (row["training"] is not None)
         if trained:

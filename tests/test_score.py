@@ -10,7 +10,7 @@ import pytest
 from commands import call
 
 from ipt_jax.errors import InputError
-from ipt_jax.score import read_predictions, score_file
+from ipt_jax.score import judge_file, read_predictions, score_file
 from ipt_jax.tasks.base import load_split
 from ipt_jax.tasks.sample import Sample
 
@@ -106,6 +106,17 @@ def test_predictions_equal_to_a_reference_score_100_and_wrong_ones_0(tmp_path, r
     values = [row["scores"]["sentence_bleu"] for row in scores]
     assert values[7] < 1 and min(values[:7] + values[8:]) == pytest.approx(100)
     assert [row["id"] for row in scores] == list(references)
+
+
+def test_a_runs_predictions_give_what_each_example_adds_to_each_score(tmp_path, references):
+    rows = [{"id": row_id, "prediction": texts[0], "score": 0.5} for row_id, texts in references.items()]
+    examples, scores = judge_file(Sample(), "test", write_rows(tmp_path / "predictions.jsonl", rows[::-1]))
+
+    assert [example.id for example in examples] == list(references)
+    for metric in scores.metrics:
+        drawn = scores.rows[metric.name][[0, 0, 7]]
+        assert drawn.shape[0] == 3
+        assert metric.corpus is None or metric.corpus(drawn.sum(axis=0)) == pytest.approx(100)
 
 
 def test_the_command_prints_one_json_object_and_writes_a_row_per_example(tmp_path, references):

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
-from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.metric import Judged, Metric, Rows, mean, scored
 
 BLEC_SIGNATURE = "convention:blec-logic2text|case:mixed|match:substring|missing-in-reference:forgiven|8:nine"
 
@@ -100,7 +98,7 @@ def _says_number(digits: str, text: str) -> bool:
     return f"{value:,}" in text
 
 
-def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
     """f64[N, 2]; the forms are `Example.details["logic_form"]`."""
     pairs = zip(predictions, examples, strict=True)
     unsaid = [blec(example.details["logic_form"], example.references[0], text) for text, example in pairs]

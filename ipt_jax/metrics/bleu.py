@@ -7,11 +7,10 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from sacrebleu.metrics.bleu import BLEU, BLEUScore
 from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
-from ipt_jax.metrics.metric import Judged, Metric
+from ipt_jax.metrics.metric import Judged, Metric, Rows, Sums
 from ipt_jax.metrics.ngrams import EXPECTED, MATCHES, TOTALS, WRITTEN, ngram_counts
 
 OFFICIAL_REFERENCES = 3
@@ -26,7 +25,7 @@ def corpus_bleu(
     meaning: str,
     *,
     label: str,
-    statistics: Callable[[Sequence[str], Sequence[Judged]], np.ndarray],
+    statistics: Callable[[Sequence[str], Sequence[Judged]], Rows],
     references: int | None = None,
     tokenize: str = "13a",
     smooth: str = "exp",
@@ -51,17 +50,17 @@ def corpus_bleu(
     )
 
 
-def bleu_statistics(tokenise: Tokenise) -> Callable[[Sequence[str], Sequence[Judged]], np.ndarray]:
+def bleu_statistics(tokenise: Tokenise) -> Callable[[Sequence[str], Sequence[Judged]], Rows]:
     """The statistics of a metric: f64[N, 10] of `ngram_counts` on the tokens that `tokenise` makes."""
 
-    def statistics(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+    def statistics(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
         pairs = [tokenise(text, example.references) for text, example in zip(predictions, examples, strict=True)]
         return ngram_counts([tokens for tokens, _ in pairs], [references for _, references in pairs])
 
     return statistics
 
 
-def bleu_score(sums: np.ndarray, *, smooth: str, effective_order: bool = False) -> BLEUScore:
+def bleu_score(sums: Sums, *, smooth: str, effective_order: bool = False) -> BLEUScore:
     """sacrebleu's BLEU of summed rows, with its precisions and its brevity penalty."""
     counts = sums.astype(int)
     return BLEU.compute_bleu(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import sacrebleu
 from sacrebleu.metrics import CHRF
 
-from ipt_jax.metrics.metric import Judged, Metric
+from ipt_jax.metrics.metric import Judged, Metric, Rows, Sums
 
 # sacrebleu's defaults, chrF2: characters up to order 6, no word n-grams, recall counts twice.
 CHRF_SIGNATURE = f"convention:sacrebleu|refs:best|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacrebleu.__version__}"
@@ -17,8 +16,10 @@ CHRF_SIGNATURE = f"convention:sacrebleu|refs:best|case:mixed|eff:yes|nc:6|nw:0|s
 _CHRF = CHRF()
 
 
-def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
     """f64[N, 18]: for orders 1 to 6 the n-grams of the text, of the reference that is best for it, and of both."""
+    import numpy as np
+
     references = [example.references for example in examples]
     width = max(map(len, references))
     # An empty reference counts only where there is no other.
@@ -27,7 +28,7 @@ def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
     return np.array(_CHRF._extract_corpus_statistics(list(predictions), streams), np.float64)
 
 
-def _value(sums: np.ndarray) -> float:
+def _value(sums: Sums) -> float:
     return min(_CHRF._compute_score_from_stats(sums.tolist()).score, 100.0)
 
 

@@ -7,9 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
-
-from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.metric import Judged, Metric, Rows, mean, scored
 
 MTOP_SIGNATURE = "convention:top_metrics|text:raw"
 
@@ -129,7 +127,7 @@ def _frame(nodes: list[Node], *, longest: float = math.inf) -> str:
     return "-".join([nodes[0].label, *sorted(held)])
 
 
-def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
     pairs = zip(predictions, examples, strict=True)
     return scored([[100.0 * verdict for verdict in mtop_match(example.references[0], text)] for text, example in pairs])
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
+
 
 ORDERS = 4
 MATCHES, TOTALS = slice(0, ORDERS), slice(ORDERS, 2 * ORDERS)
@@ -28,6 +31,8 @@ def ngram_counts(
       references: those of each of N examples, at least one.
       example_of: which example each text is of; without it text i is of example i.
     """
+    import numpy as np
+
     example = np.arange(len(texts)) if example_of is None else np.asarray(example_of)
     flat = [tokens for each in references for tokens in each]
     lengths = np.array([len(tokens) for tokens in (*texts, *flat)])
@@ -49,6 +54,8 @@ def _matches(tokens: Sequence[Tokens], examples: np.ndarray, written: int) -> np
       tokens: of texts, first the written ones, then references.
       examples: i64[texts], the example that each is of.
     """
+    import numpy as np
+
     ids: dict[str, int] = {}
     words = np.array([ids.setdefault(word, len(ids)) for text in tokens for word in text], np.int64)
     text_of = np.repeat(np.arange(len(tokens)), [len(text) for text in tokens])

@@ -9,11 +9,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypedDict
 
-import numpy as np
 import sacrebleu
 
 from ipt_jax.metrics.bleu import tokens_13a
-from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.metric import Judged, Metric, Rows, mean, scored
 from ipt_jax.metrics.moses import detokenise
 from ipt_jax.metrics.subsequence import common_subsequence
 from ipt_jax.metrics.totto_bleu import OFFICIAL_MEANING, official_prediction, official_references, one_line
@@ -175,7 +174,7 @@ def _mean_of_orders(values: Sequence[float]) -> float:
     return math.prod([first, *(value or _SMOOTHING for value in others)]) ** (1 / _MAX_ORDER)
 
 
-def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
     """f64[N, 4]; the tables are `Example.details["table"]`."""
     pairs = zip(predictions, examples, strict=True)
     return scored([parent(text, example.references, example.details["table"]) for text, example in pairs])

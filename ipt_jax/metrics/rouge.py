@@ -6,10 +6,9 @@ import functools
 import importlib.metadata
 from collections.abc import Sequence
 
-import numpy as np
 from rouge_score.tokenize import tokenize
 
-from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.metric import Judged, Metric, Rows, mean, scored
 from ipt_jax.metrics.subsequence import common_subsequence
 
 ROUGE_L_SIGNATURE = (
@@ -42,7 +41,7 @@ def _f1(reference: Sequence[str], prediction: Sequence[str]) -> float:
     return 2 * precision * recall / (precision + recall)
 
 
-def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+def _rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
     references = [example.references for example in examples]
     return scored([sentence_rouge_l(*pair) for pair in zip(predictions, references, strict=True)])
 

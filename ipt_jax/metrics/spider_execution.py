@@ -29,10 +29,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from absl import logging
 
-from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.metric import Judged, Metric, Rows, mean, scored
 
 SPIDER_EXECUTION_SIGNATURE = "spider|etype:exec|rules:test-suite-sql-eval|databases:1|distinct:removed|values:own"
 
@@ -253,7 +252,7 @@ def execution_metric(database_of: Callable[[str], Path]) -> Metric:
       database_of: `Example.details["db_id"]` → where its SQLite file lies.
     """
 
-    def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray | None:
+    def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows | None:
         paths = [database_of(example.details["db_id"]) for example in examples]
         if missing := sorted({str(path) for path in paths if not path.is_file()}):
             if len(missing) < len(set(paths)):

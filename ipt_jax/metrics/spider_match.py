@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-import numpy as np
 from absl import logging
 
-from ipt_jax.metrics.metric import Judged, Metric, mean, scored
+from ipt_jax.metrics.metric import Judged, Metric, Rows, mean, scored
 from ipt_jax.metrics.spider_hardness import query_hardness
 from ipt_jax.metrics.spider_query import Column, Condition, Conditions, Expression, NotParsed, Order, Query, Schema
 from ipt_jax.metrics.spider_sql import parse
@@ -212,7 +211,7 @@ def match_metrics(schema_of: Callable[[str], Schema]) -> tuple[Metric, Metric]:
             return 0.0, 0.0
         return 100.0 * match.exact, 100.0 * match.parsed
 
-    def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> np.ndarray:
+    def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows:
         return scored([verdicts(*pair) for pair in zip(predictions, examples, strict=True)])
 
     return (

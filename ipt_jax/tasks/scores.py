@@ -6,9 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from ipt_jax.metrics.metric import Metric, check_examples, total
+from ipt_jax.metrics.metric import Metric, Rows, check_examples, total
 from ipt_jax.tasks.base import Example, Task
 
 
@@ -25,7 +23,7 @@ class Scores:
     """
 
     metrics: Sequence[Metric]
-    rows: Mapping[str, np.ndarray]
+    rows: Mapping[str, Rows]
     corpus: Mapping[str, Any]
     examples: Sequence[Mapping[str, float]]
     signatures: Mapping[str, str]
@@ -76,11 +74,11 @@ def example_headline(task: Task) -> str | None:
 
 
 def _corpus(
-    metrics: Sequence[Metric], rows: Mapping[str, np.ndarray], places: Sequence[int] | slice = slice(None)
+    metrics: Sequence[Metric], rows: Mapping[str, Rows], places: Sequence[int] | slice = slice(None)
 ) -> dict[str, float]:
     return {metric.name: metric.corpus(total(rows[metric.name][places])) for metric in metrics if metric.corpus}
 
 
-def _of_text(metrics: Sequence[Metric], rows: Mapping[str, np.ndarray], place: int) -> dict[str, float]:
+def _of_text(metrics: Sequence[Metric], rows: Mapping[str, Rows], place: int) -> dict[str, float]:
     values = {metric.name: metric.per_example(rows[metric.name][place]) for metric in metrics if metric.per_example}
     return {name: value for name, value in values.items() if value is not None}
