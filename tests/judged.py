@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from ipt_jax.metrics.bleu import bleu_score
+from ipt_jax.metrics.bleu import DEFAULTS, UNSMOOTHED, bleu_score
 from ipt_jax.metrics.metric import total
 from ipt_jax.tasks.base import Example
 
@@ -16,8 +16,8 @@ def judged_bleu(metric, predictions, references):
     value = metric.of_texts(predictions, references)
     examples = examples_of(references)
     signature = metric.signature_of(examples)
-    smooth = "exp" if "|smooth:exp|" in signature else "none"
-    parts = bleu_score(total(metric.statistics(predictions, examples)), smooth=smooth)
+    settings = DEFAULTS if "|smooth:exp|" in signature else UNSMOOTHED
+    parts = bleu_score(settings, total(metric.statistics(predictions, examples)))
     return SimpleNamespace(
         value=value,
         signature=signature,

@@ -14,6 +14,8 @@ from ipt_jax.metrics.metric import Judged, Metric, Rows, Sums
 from ipt_jax.metrics.ngrams import EXPECTED, MATCHES, TOTALS, WRITTEN, ngram_counts
 
 OFFICIAL_REFERENCES = 3
+DEFAULTS = BLEU()  # 13a tokens, cased, exponential smoothing
+UNSMOOTHED = BLEU(tokenize="none", smooth_method="none")
 
 # (A prediction, its references) → the tokens of the one and of each of the others.
 Tokenise = Callable[[str, Sequence[str]], tuple[Sequence[str], Sequence[Sequence[str]]]]
@@ -26,28 +28,22 @@ def corpus_bleu(
     *,
     label: str,
     statistics: Callable[[Sequence[str], Sequence[Judged]], Rows],
+    settings: BLEU = DEFAULTS,
     references: int | None = None,
-    tokenize: str = "13a",
-    smooth: str = "exp",
-    lowercase: bool = False,
 ) -> Metric:
     """Corpus BLEU, as sacrebleu (Post 2018) computes it from the counts of `bleu_statistics`.
 
     Args:
       label: what the signature says of the texts, before sacrebleu's own words.
+      settings: the smoothing, and what sacrebleu's signature says of tokens and case.
       references: how many each example has, where that does not depend on it.
-      tokenize, lowercase: what sacrebleu's signature says of the texts.
-      smooth: `exp` or `none`.
     """
 
     def signature(examples: Sequence[Judged]) -> str:
         counts = {references} if references else {len(example.references) for example in examples}
-        return f"{label}|{_signature(counts.pop() if len(counts) == 1 else None, tokenize, smooth, lowercase)}"
+        return f"{label}|{_signature(settings, counts.pop() if len(counts) == 1 else None)}"
 
-    # Rounding can leave 100.00000000000004.
-    return Metric(
-        name, title, meaning, signature, statistics, lambda sums: min(bleu_score(sums, smooth=smooth).score, 100.0)
-    )
+    return Metric(name, title, meaning, signature, statistics, functools.partial(_value, settings))
 
 
 def bleu_statistics(tokenise: Tokenise) -> Callable[[Sequence[str], Sequence[Judged]], Rows]:
@@ -60,7 +56,7 @@ def bleu_statistics(tokenise: Tokenise) -> Callable[[Sequence[str], Sequence[Jud
     return statistics
 
 
-def bleu_score(sums: Sums, *, smooth: str, effective_order: bool = False) -> BLEUScore:
+def bleu_score(settings: BLEU, sums: Sums) -> BLEUScore:
     """sacrebleu's BLEU of summed rows, with its precisions and its brevity penalty."""
     counts = sums.astype(int)
     return BLEU.compute_bleu(
@@ -68,9 +64,13 @@ def bleu_score(sums: Sums, *, smooth: str, effective_order: bool = False) -> BLE
         counts[TOTALS].tolist(),
         int(counts[WRITTEN]),
         int(counts[EXPECTED]),
-        smooth_method=smooth,
-        effective_order=effective_order,
+        smooth_method=settings.smooth_method,
+        effective_order=settings.effective_order,
     )
+
+
+def _value(settings: BLEU, sums: Sums) -> float:
+    return min(bleu_score(settings, sums).score, 100.0)  # rounding can leave 100.00000000000004
 
 
 def tokens_13a(text: str) -> list[str]:
@@ -95,11 +95,10 @@ def _tokeniser() -> Tokenizer13a:
 
 
 @functools.cache
-def _signature(references: int | None, tokenize: str, smooth: str, lowercase: bool) -> str:
+def _signature(settings: BLEU, references: int | None) -> str:
     """sacrebleu's own signature, which it has after scoring a corpus: one with this number of references."""
-    metric = BLEU(tokenize=tokenize, smooth_method=smooth, lowercase=lowercase, force=True)
-    metric.corpus_score(["", ""], [["", ""]] * references if references else [["", ""], ["", None]])
-    return str(metric.get_signature())
+    settings.corpus_score(["", ""], [["", ""]] * references if references else [["", ""], ["", None]])
+    return str(settings.get_signature())
 
 
 def _13a(prediction: str, references: Sequence[str]) -> tuple[list[str], list[list[str]]]:
@@ -127,7 +126,7 @@ BLEU_UNIFIEDSKG = corpus_bleu(
     statistics=_statistics_13a,
 )
 
-# sacrebleu's defaults, which on stripped texts are the same: 13a tokens, cased, exponential smoothing.
+# sacrebleu's defaults, which on stripped texts are the same.
 BLEU_SACREBLEU = corpus_bleu(
     "bleu_sacrebleu", "BLEU (sacrebleu)", "", label="convention:sacrebleu", statistics=_statistics_13a
 )
@@ -138,7 +137,7 @@ BLEU_LOWERCASE = corpus_bleu(
     "",
     label="convention:sacrebleu_lowercase",
     statistics=bleu_statistics(_13a_lowercase),
-    lowercase=True,
+    settings=BLEU(lowercase=True),
 )
 
 # DART's script (Nan et al. 2021, Yale-LILY/dart, multi-bleu.perl): `official_text` tokens in lower case, no smoothing,
@@ -150,9 +149,8 @@ _DART_OFFICIAL = corpus_bleu(
     "as DART's own script computes it (lower-cased, split at punctuation, the first three references)",
     label=f"convention:dart_official|refs:first{OFFICIAL_REFERENCES}|text:split-at-nonword,lower",
     statistics=bleu_statistics(_dart_official),
+    settings=UNSMOOTHED,
     references=OFFICIAL_REFERENCES,
-    tokenize="none",
-    smooth="none",
 )
 # Where the nearest references are all empty lines, the script prints 0.
 BLEU_DART_OFFICIAL = dataclasses.replace(
@@ -167,5 +165,5 @@ SENTENCE_BLEU = Metric(
     "of 13a tokens, cased, smoothed, of the orders that the text has",
     "",
     _statistics_13a,
-    per_example=lambda row: min(bleu_score(row, smooth="exp", effective_order=True).score, 100.0),
+    per_example=functools.partial(_value, BLEU(effective_order=True)),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ipt_jax.metrics.bleu import bleu_statistics, corpus_bleu
+from ipt_jax.metrics.bleu import UNSMOOTHED, bleu_statistics, corpus_bleu
 
 # Perl splits bytes, at ASCII white space alone; Python splits at every Unicode white space, and U+001C to U+001F.
 _SPACE = re.compile(r"[ \t\n\r\f\v]+")
@@ -31,6 +31,5 @@ MULTI_BLEU = corpus_bleu(
     "as Logic2Text's own script computes it (multi-bleu.perl: cased, unsmoothed)",
     label="convention:multi-bleu|split:ascii",
     statistics=bleu_statistics(_tokenise),
-    tokenize="none",
-    smooth="none",
+    settings=UNSMOOTHED,
 )
