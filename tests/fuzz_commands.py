@@ -1,12 +1,11 @@
 """Doors of settings: values in a config, and the command lines of every command, called in this process."""
 
 import contextlib
+import importlib
 import json
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
 
 import fuzz_models
 import numpy as np
@@ -14,6 +13,7 @@ from commands import call
 from fuzz_areas import Area
 from fuzz_mutations import ODD, damage_a_file
 
+from ipt_jax import schema
 from ipt_jax.errors import InputError
 
 _TEXTS = ["", " ", "-1", "0", "1", "3", "nan", "inf", "-inf", "1e999", "9" * 30, "9" * 5000, "0x10", "1_0", "True"]
@@ -28,8 +28,6 @@ def _write_overrides(folder: Path) -> None:
 
 def _odd_values(rng: random.Random, folder: Path) -> str:
     """One or two settings get a value that nobody expects; which, is kept in a file, for what reads it."""
-    from ipt_jax import schema
-
     paths = [path for path, leaf in schema.walk() if leaf.setting.in_config]
     chosen = [(".".join(rng.choice(paths)), rng.randrange(len(ODD + _NUMBERS))) for _ in range(rng.choice((1, 1, 2)))]
     (folder / "overrides.json").write_text(json.dumps(dict(chosen)))
@@ -66,10 +64,11 @@ def _write_files(folder: Path) -> None:
     (folder / "line.json").write_text(json.dumps(_LINES["score"]))
 
 
+_SMALL = ["--config=jsonl", "--config.task.data_dir=.", "--config.model.source=lm", "--workdir=w"]
 _TASK = ["--data_dir=.", "--split=dev"]
 _LINES: dict[str, list[str]] = {
-    "list": ["ipt_jax.main", "--config=quickstart", "--list", "--workdir=w"],
-    "plan": ["ipt_jax.main", "--config=quickstart", "--config.model.source=lm", "--plan", "--workdir=w"],
+    "list": ["ipt_jax.main", *_SMALL, "--list"],
+    "plan": ["ipt_jax.main", *_SMALL, "--plan", "--config.layout.overflow=truncate"],
     "predict": ["ipt_jax.predict", "--model=lm", "--input=rows.jsonl", "--output=o.jsonl", "--max_new_tokens=2"],
     "score": ["ipt_jax.score", "--task=jsonl", "--predictions=rows.jsonl", "--output=s.jsonl", *_TASK],
     "report": ["ipt_jax.report", "work", "--output=r"],
@@ -110,12 +109,11 @@ def _other_line(names: Sequence[str]) -> Callable[[random.Random, Path], str]:
 
 
 def _flags_of(module: str) -> list[str]:
-    import importlib
-
     names = {"ipt_jax.report": "ipt_jax.report.__main__"}
     found = importlib.import_module(names.get(module, module))
     own = getattr(found, "_FLAGS", None) or found.COMMAND_FLAGS
-    return sorted(name for name in own if name not in ("list", "plan", "distributed"))
+    settings = [f"config.{'.'.join(path)}" for path, _ in schema.walk()] if module == "ipt_jax.main" else []
+    return sorted(name for name in own if name not in ("list", "plan", "distributed")) + settings
 
 
 def _command(folder: Path) -> None:
