@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import re
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ipt_jax import mesh, processes
+from ipt_jax.disk import remove, writing
 from ipt_jax.errors import InputError
 from ipt_jax.models.hf_folder import read_json
 from ipt_jax.models.safetensors_file import SafetensorsFile
@@ -30,6 +31,7 @@ PROMPT_KEY = "prompt_embeddings"
 PEFT_KINDS = ("PROMPT_TUNING", "P_TUNING")
 PEFT_SIZES = ("num_virtual_tokens", "token_dim")
 _DIGEST = "sha256"
+_ITEM = "default"  # what Orbax's manager calls the one thing that is in a checkpoint
 _log = logging.getLogger(__name__)
 
 
@@ -49,8 +51,19 @@ class Checkpoints:
         processes.from_first(self._open)
 
     def _open(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._manager = _manager(self.folder, max_to_keep=self._keep, enable_async_checkpointing=False)
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            steps = _steps(self.folder)
+        try:
+            self._manager = _manager(self.folder, max_to_keep=self._keep, enable_async_checkpointing=False)
+        except Exception as error:  # Orbax reads a file of each checkpoint, and raises many kinds for a damaged one
+            damaged = [step for step in steps if not _opens(self.folder / str(step))]
+            if not damaged:
+                raise InputError(f"{self.folder} cannot be used for checkpoints ({_first_line(error)})") from error
+            for step in damaged:
+                _log.warning("checkpoint %s of %s cannot be read (%s)", step, self.folder, _first_line(error))
+                self._move_aside(step)
+            self._open()
 
     def save(self, step: int, state: Any) -> None:
         """Writes the state under its step; it appears in the folder whole or not at all.
@@ -106,10 +119,14 @@ class Checkpoints:
     def _put_aside(self, step: int) -> None:
         """A folder without its files keeps Orbax from reading whole ones and from saving: it must not see it."""
         self._manager.close()
-        aside = self.folder / f"damaged-{step}"
-        shutil.rmtree(aside, ignore_errors=True)
-        (self.folder / str(step)).rename(aside)
+        self._move_aside(step)
         self._open()
+
+    def _move_aside(self, step: int) -> None:
+        aside = self.folder / f"damaged-{step}"
+        with writing(aside):
+            remove(aside)
+            (self.folder / str(step)).rename(aside)
 
     def close(self) -> None:
         if self._manager is not None:
@@ -118,10 +135,30 @@ class Checkpoints:
 
 def _manager(folder: Path, **options: Any) -> ocp.CheckpointManager:
     """A manager that this process has for itself: it waits for no others."""
-    alone = ocp.options.MultiprocessingOptions(active_processes={jax.process_index()}, primary_host=jax.process_index())
     return ocp.CheckpointManager(
-        folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone, **options)
+        folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=_alone(), **options)
     )
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    return ocp.options.MultiprocessingOptions(active_processes={jax.process_index()}, primary_host=jax.process_index())
+
+
+def _steps(folder: Path) -> list[int]:
+    """The steps of a folder's checkpoints, the newest first."""
+    names = [path.name for path in folder.iterdir()]
+    return sorted((int(name) for name in names if name.isascii() and name.isdigit()), reverse=True)
+
+
+def _opens(checkpoint: Path) -> bool:
+    """Whether Orbax can open a folder that has this checkpoint alone."""
+    with tempfile.TemporaryDirectory() as alone:
+        try:
+            (Path(alone) / checkpoint.name).symlink_to(checkpoint, target_is_directory=True)
+            _manager(Path(alone)).close()
+            return True
+        except Exception:  # of as many kinds as above
+            return False
 
 
 def _first_line(error: Exception) -> str:
@@ -258,7 +295,7 @@ def _from_folder(path: Path) -> Prompt:
         if not adapter.is_file():
             raise InputError(f"{path} has no {adapter.name}; save the adapter with safe_serialization=True")
         return _from_safetensors(adapter)
-    steps = sorted((int(p.name) for p in path.iterdir() if p.name.isascii() and p.name.isdigit()), reverse=True)
+    steps = _steps(path)
     if steps:
         return _from_orbax(path, steps)
     raise InputError(
@@ -304,9 +341,8 @@ def _from_orbax(folder: Path, steps: Sequence[int]) -> Prompt:
     flat = None
     for step in steps:
         try:
-            manager = _manager(folder.resolve(), read_only=True)
-            flat = manager.restore(step, args=ocp.args.StandardRestore())
-            manager.close()
+            with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
+                flat = reader.restore(folder.resolve() / str(step) / _ITEM)
             if _DIGEST in flat and (np.asarray(flat.pop(_DIGEST)) != _digest(flat)).any():
                 raise ValueError("its content is not what was written")
             break

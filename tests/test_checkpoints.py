@@ -362,3 +362,22 @@ def test_a_prompt_is_refused_by_another_model_of_its_width_and_taken_by_its_own_
 def test_what_is_no_prompt_is_refused(prompt, complaint):
     with pytest.raises(InputError, match=complaint):
         check_prompt(prompt, tiny_lm())
+
+
+@pytest.mark.parametrize("damaged", [1, 2])
+def test_a_checkpoint_whose_description_is_none_keeps_no_other_from_being_used(tmp_path, caplog, damaged):
+    """Orbax reads the description of every checkpoint when it opens their folder."""
+    saved(tmp_path, [1, 2])
+    whole = 3 - damaged
+    (tmp_path / str(damaged) / "_CHECKPOINT_METADATA").write_text('{"metrics": 3}')
+    assert (load_prompt(tmp_path) == 1).all()
+    assert int(restored(tmp_path)["step"]) == whole
+    assert f"checkpoint {damaged} of {tmp_path} cannot be read" in caplog.text
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([str(whole), f"damaged-{damaged}"])
+    saved(tmp_path, [3])
+
+
+def test_a_folder_that_cannot_have_checkpoints_is_told_in_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/checkpoints: cannot be written"):
+        Checkpoints(tmp_path / "file" / "checkpoints")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ipt_jax import processes
+from ipt_jax.disk import OF_A_CACHE, remove, writing
 from ipt_jax.retrieval.pool import Neighbours, Pool
 
 _CONTENT = "sha256"
@@ -37,21 +38,30 @@ def kept(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
     A file whose arrays are not those that were written is made anew, with a warning.
 
     Of several processes each has its own folder. They compute together, so all do it where one lacks the file.
+
+    Raises:
+      InputError: the disk refused it.
     """
     arrays = _read(path)
     if processes.everywhere(arrays is not None):
         return arrays
     arrays = compute()
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.npz")
-    np.savez(temporary, **arrays, **{_CONTENT: _content(arrays)})
-    os.replace(temporary, path)
+    with writing(path, OF_A_CACHE):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            remove(path)
+        try:
+            np.savez(temporary, **arrays, **{_CONTENT: _content(arrays)})
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
     return arrays
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a file, or None where there is none or where it is damaged."""
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:

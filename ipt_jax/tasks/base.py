@@ -8,13 +8,13 @@ import heapq
 import json
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ipt_jax import json_text
+from ipt_jax.disk import OF_A_CACHE, remove, writing
 from ipt_jax.errors import InputError
 from ipt_jax.metrics.metric import Metric
 from ipt_jax.tasks.reading import content_sha256
@@ -149,7 +149,7 @@ def load_split(
         above the split's size keeps everything.
 
     Raises:
-      InputError: missing or malformed files, an empty split, a limit below 1.
+      InputError: missing or malformed files, an empty split, a limit below 1; or the disk refused the table.
     """
     import datasets  # Heavy, and the score command does without it.
 
@@ -159,11 +159,12 @@ def load_split(
     identity = [_TABLE_VERSION, task.name, task.reader_version, dict(task.options), split, content]
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(cache_dir) / f"{task.name}-{split}-{key}"
-    if folder.is_dir() and (damage := _damage(folder)):
-        _log.warning("%s cannot be used and is made anew (%s)", folder, damage)
-        shutil.rmtree(folder)
-    if not folder.is_dir():
-        _write_split(task, split, folder, content)
+    with writing(folder, OF_A_CACHE):
+        if os.path.lexists(folder) and (damage := _damage(folder)):
+            _log.warning("%s cannot be used and is made anew (%s)", folder, damage)
+            remove(folder)
+        if not folder.is_dir():
+            _write_split(task, split, folder, content)
     table = datasets.Dataset.from_file(str(folder / "data.arrow"))
     if limit is None or limit >= len(table):
         return table

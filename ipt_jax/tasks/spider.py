@@ -68,7 +68,7 @@ class Spider:
         if self._cell_values:
             names = dict.fromkeys(record["db_id"] for path in questions for _, record in read_spider(path))
             databases = [self._database(name) for name in names]
-            if missing := [str(path) for path in databases if not path.is_file()]:
+            if missing := [str(path) for path in databases if not os.path.isfile(path)]:
                 raise InputError(
                     f"cell_values needs the databases; {len(missing):,} are {self._missing(missing[:3])}"
                     f"{', …' if len(missing) > 3 else ''}. {_ORIGIN}; or set config.task.options.cell_values=False"
