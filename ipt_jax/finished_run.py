@@ -17,8 +17,8 @@ from ipt_jax.execution import cache_dir, task_of
 from ipt_jax.layout import Row
 from ipt_jax.models import loading
 from ipt_jax.preparation import Preparer
-from ipt_jax.results import RunFolder
-from ipt_jax.runs import settings_of
+from ipt_jax.results import RunFolder, run_id
+from ipt_jax.runs import BESIDE_IDENTITY, settings_of
 from ipt_jax.search import Search
 from ipt_jax.storage import read_json
 from ipt_jax.tasks.base import data_hash, is_there, splits_of
@@ -133,10 +133,18 @@ def is_run(folder: str | os.PathLike) -> bool:
 
 
 def _described(folder: RunFolder) -> dict[str, Any]:
+    """What run.json says, which is what the run's id is a hash of."""
     try:
-        return read_json(folder.run_json, {"task": dict, "layout": dict, "model": dict, "decoding": dict})
+        described = read_json(folder.run_json, {"task": dict, "layout": dict, "model": dict, "decoding": dict})
     except FileNotFoundError:
         raise InputError(f"{folder.path} is no run: it has no run.json; give <workdir>/runs/<run id>") from None
+    described_id = run_id({key: value for key, value in described.items() if key not in BESIDE_IDENTITY})
+    if described_id != folder.run_id:
+        raise InputError(
+            f"{folder.run_json} describes run {described_id}, not {folder.run_id}: it was changed, or the folder was "
+            "renamed; restore the file, or name the folder by the id"
+        )
+    return described
 
 
 def _data_dir(described: dict[str, Any], folder: RunFolder) -> str:

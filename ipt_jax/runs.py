@@ -22,6 +22,8 @@ from ipt_jax.sources import over_tasks
 from ipt_jax.tasks import check_name
 
 _BEFORE = schema.before()
+# What run.json says beside `Run.identity`.
+BESIDE_IDENTITY = ("name", "method", "data_dir", "model_fingerprint")
 # What a prompt carries for itself: runs that differ in nothing else train and decode as one population.
 _PER_MEMBER = [path for path, leaf in schema.decisive() if leaf.setting.per_member]
 

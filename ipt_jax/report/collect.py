@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ipt_jax.errors import InputError
+from ipt_jax.report.expected import CONFIG, METRICS, PREDICTION, RESULT, Fields, misfit
 from ipt_jax.report.methods import Method, Setting, table_order
 from ipt_jax.report.runs import Run, Unscored, identity
 from ipt_jax.report.search import Candidate, Search, candidates_of
@@ -71,10 +72,10 @@ def _read_workdir(workdir: Path, notes: list[str]) -> Iterable[Run | Unscored]:
     for folder in folders:
         if folder.finished:
             result = _noted(notes, None, read_json, folder.result)
-            if result is not None and _complete(result, folder.result, notes):
+            if result is not None and _shown(result, folder.result, notes):
                 yield _read_run(folder, result, notes)
             continue
-        config = _noted(notes, {}, read_json, folder.run_json) if folder.run_json.exists() else {}
+        config = _noted(notes, {}, _object_of, folder.run_json, CONFIG) if folder.run_json.exists() else {}
         step = failed.get(folder.run_id)
         yield Unscored(folder.run_id, config, step)
         if step is None:
@@ -86,16 +87,16 @@ def _read_workdir(workdir: Path, notes: list[str]) -> Iterable[Run | Unscored]:
         notes.append(f"Not finished and not shown: {', '.join(unfinished)}. The same command goes on with them.")
     known = {folder.run_id for folder in folders}
     for row in _noted(notes, [], read_rows, workdir / "results.jsonl"):
-        if row.get("run") not in known and _complete(row, workdir / "results.jsonl", notes):
+        if row.get("run") not in known and _shown(row, workdir / "results.jsonl", notes):
             notes.append(f"Run {row['run']} has a row in results.jsonl but no folder: only its scores are shown.")
             yield Run(row)
 
 
 def _read_run(folder: RunFolder, result: Mapping[str, Any], notes: list[str]) -> Run:
     name = f"Run {folder.run_id} ({result.get('method')})"
-    config = _noted(notes, {}, read_json, folder.run_json)
-    predictions = _noted(notes, [], read_rows, folder.predictions)
-    metrics = _noted(notes, [], read_rows, folder.metrics)
+    config = _noted(notes, {}, _object_of, folder.run_json, CONFIG)
+    predictions = _noted(notes, [], _rows_of, folder.predictions, PREDICTION)
+    metrics = _noted(notes, [], _rows_of, folder.metrics, METRICS)
     if not predictions:
         notes.append(f"{name} has no predictions: its examples are not shown and nothing is tested with it.")
     elif len(predictions) != result.get("examples", len(predictions)):
@@ -114,17 +115,31 @@ def _failed_runs(workdir: Path, notes: list[str]) -> dict[str, int]:
     return failed
 
 
-def _complete(result: Mapping[str, Any], path: Path, notes: list[str]) -> bool:
-    missing = [key for key in ("run", "method", "metric", "score") if result.get(key) is None]
-    if missing:
-        notes.append(f"{path}: a result without {', '.join(missing)} is not shown.")
-    return not missing
+def _shown(result: Mapping[str, Any], path: Path, notes: list[str]) -> bool:
+    if what := misfit(result, RESULT):
+        notes.append(f"{path}: a result is not shown: {what}.")
+    return not what
 
 
-def _noted(notes: list[str], default: Any, read: Any, path: Path) -> Any:
+def _object_of(path: Path, shape: Fields) -> dict[str, Any]:
+    content = read_json(path)
+    if what := misfit(content, shape):
+        raise InputError(f"{path}: {what}.")
+    return content
+
+
+def _rows_of(path: Path, shape: Fields) -> list[dict[str, Any]]:
+    rows = read_rows(path)
+    for number, row in enumerate(rows, start=1):
+        if what := misfit(row, shape):
+            raise InputError(f"{path}:{number}: {what}.")
+    return rows
+
+
+def _noted(notes: list[str], default: Any, read: Any, path: Path, *shape: Fields) -> Any:
     """The content of a file, or a note on why there is none and the default."""
     try:
-        return read(path)
+        return read(path, *shape)
     except (InputError, OSError) as error:
         notes.append(str(error) if isinstance(error, InputError) else f"{path}: {error.strerror or error}.")
         return default
