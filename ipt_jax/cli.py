@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags
 
-from ipt_jax.errors import InputError
+from ipt_jax.errors import InputError, shown
 from ipt_jax.setting import Leaf, leaves
 
 INPUT_ERROR_STATUS = 2
@@ -80,6 +80,8 @@ def run(
             # and for a section: that KeyError itself.
             cause = error.args[0] if isinstance(error, AttributeError) else error
             _fail(f"unknown config key {cause.args[0] if isinstance(cause, KeyError) else cause}")
+        except Exception as error:  # absl and ml_collections raise what their parsers do: of names, places and literals
+            _fail(f"the command line cannot be read: {type(error).__name__}: {shown(str(error))}")
         flags.FLAGS.mark_as_parsed()
         return rest
 

@@ -8,15 +8,17 @@ import difflib
 import itertools
 import json
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ml_collections
+import numpy as np
 
 from ipt_jax import schema
 from ipt_jax.errors import InputError
 from ipt_jax.results import method_label, run_id
-from ipt_jax.setting import leaves
+from ipt_jax.setting import leaves, problem
 from ipt_jax.settings import check, check_execution, reduced
 from ipt_jax.sources import over_tasks
 from ipt_jax.tasks import check_name
@@ -97,7 +99,10 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     Raises:
       InputError: an override of a leaf that does not exist, or a value that is out of range.
     """
-    plain = config.to_dict()
+    plain = _without_numpy(config.to_dict())
+    for leaf in leaves(schema.Experiment):
+        if leaf.name not in schema.DECIDES and (what := problem(leaf, plain[leaf.name])):
+            raise InputError(f"config.{leaf.name}={plain[leaf.name]!r} {what}")
     settings = {section: plain[section] for section in schema.DECIDES}
     settings["training"] = _with_floats(settings["training"])
     searches = {leaf: value for leaf, value in settings["training"].items() if isinstance(value, tuple)}
@@ -128,15 +133,32 @@ def _settings(plain: Mapping[str, Any], tasks: Sequence[str]) -> Iterator[tuple[
         check_name(task, "config.per_task")
     for model, task in itertools.product(_names(plain["models"]) or [None], tasks or [None]):
         setting: dict[str, Any] = {}
+        place = f"config.per_task.{task}"
         if task is not None:
-            setting = copy.deepcopy(plain["per_task"].get(task, {}))
+            setting = dict(_section(copy.deepcopy(plain["per_task"].get(task, {})), place))
             own = {"name": task}
             if plain["data_dir"]:
                 own["data_dir"] = os.path.join(plain["data_dir"], task)
-            setting["task"] = {**own, **setting.get("task", {})}
+            setting["task"] = {**own, **_section(setting.get("task", {}), f"{place}.task")}
         if model is not None:
-            setting["model"] = {**setting.get("model", {}), "source": model}
-        yield f"config.per_task.{task}", setting
+            setting["model"] = {**_section(setting.get("model", {}), f"{place}.model"), "source": model}
+        yield place, setting
+
+
+def _section(value: Any, place: str) -> Mapping[str, Any]:
+    """The value itself, which must be a section."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"{place}={value!r} must be a section of settings")
+    return value
+
+
+def _without_numpy(value: Any) -> Any:
+    """NumPy's numbers as Python's, which have a place in a run's id."""
+    if isinstance(value, Mapping):
+        return {key: _without_numpy(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(_without_numpy, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _names(text: str) -> list[str]:
@@ -163,7 +185,7 @@ def populations(runs: Iterable[Run]) -> list[list[Run]]:
 
 
 def _override(target: dict[str, Any], overrides: Mapping[str, Any], place: str) -> None:
-    for key, value in overrides.items():
+    for key, value in _section(overrides, place).items():
         if place.endswith(".task.options") and key not in target:
             target[key] = value  # Options are the task's own; `resolve_options` checks them.
             continue
@@ -207,7 +229,7 @@ def _single(training: Mapping[str, Any]) -> dict[str, Any]:
     single = dict(training)
     for leaf, value in training.items():
         place = f"config.training.{leaf}"
-        if value == ():
+        if isinstance(value, tuple) and not value:
             raise InputError(f"{place}=() has no value; give at least one")
         if isinstance(value, tuple):
             _check_type(value, value[0], place)
@@ -221,7 +243,7 @@ def _with_floats(training: Mapping[str, Any]) -> dict[str, Any]:
     def as_float(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(as_float, value))
-        return float(value) if type(value) is int else value
+        return float(value) if type(value) is int and abs(value) <= sys.float_info.max else value
 
     floats = {leaf.name for leaf in leaves(schema.Training) if leaf.kind is float}
     return {name: as_float(value) if name in floats else value for name, value in training.items()}

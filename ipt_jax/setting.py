@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import numbers
+import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -101,6 +101,8 @@ def problem(leaf: Leaf, value: Any) -> str:
         return f"is unknown; choose one of {', '.join(str(choice) or 'nothing' for choice in known.choices)}"
     if leaf.kind is str and not known.choices and not isinstance(value, str):
         return "must be a text"
+    if leaf.kind is dict and not isinstance(value, Mapping):
+        return "must be a section"
     if leaf.kind not in (int, float):
         return ""
     fits = (
@@ -128,4 +130,5 @@ def is_whole(value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, numbers.Real) and (is_whole(value) or math.isfinite(value))
+    """Whether it is a number that a float can hold."""
+    return not isinstance(value, bool) and isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max

@@ -36,7 +36,7 @@ AREAS: dict[str, fuzz_areas.Area] = fuzz_areas.AREAS | fuzz_models.AREAS | fuzz_
 
 
 @functools.cache
-def _sound(name: str) -> tuple[Path, Any]:
+def sound(name: str) -> tuple[Path, Any]:
     """A folder with an area's sound files, written once, and what is read of it; cases damage copies."""
     area, folder = AREAS[name], Path(tempfile.mkdtemp(prefix="ipt_jax_fuzz_"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -47,8 +47,8 @@ def _sound(name: str) -> tuple[Path, Any]:
 def run_case(name: str, case: int, folder: Path) -> tuple[str, str]:
     """One case of an area in a folder of its own: what came of it (right, clean or other), and why."""
     area, rng = AREAS[name], random.Random(f"{name}:{case}")
-    sound, truth = _sound(name)
-    shutil.copytree(sound, folder, dirs_exist_ok=True)
+    files, truth = sound(name)
+    shutil.copytree(files, folder, dirs_exist_ok=True)
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         done = area.damage(rng, folder)

@@ -20,6 +20,7 @@ _TEXTS = ["", " ", "-1", "0", "1", "3", "nan", "inf", "-inf", "1e999", "9" * 30,
 _TEXTS += ["None", "()", "(1,", "[1]", "{}", "'", "x" * 5000, "é", "\udcff", "\x1b[2J", "a,b", ":", "=", "%s", "{0}"]
 _TEXTS += ["/dev/null", "missing/x", "rows.jsonl/x", ".", "sub", "rows.jsonl", "lm", "p.npy", "quickstart", "jsonl"]
 _NUMBERS = [float("nan"), float("inf"), -float("inf"), 10**400, np.float32(0.5), np.int64(3), (), (1, 2), (None,), "x"]
+_NUMBERS += [(1e-3, float("nan")), (0.1, 10**400), (np.float32(0.1),), (1, "x"), ((1,),), "{input}{", "{0}", object]
 
 
 def _write_overrides(folder: Path) -> None:
@@ -29,7 +30,10 @@ def _write_overrides(folder: Path) -> None:
 def _odd_values(rng: random.Random, folder: Path) -> str:
     """One or two settings get a value that nobody expects; which, is kept in a file, for what reads it."""
     paths = [path for path, leaf in schema.walk() if leaf.setting.in_config]
-    chosen = [(".".join(rng.choice(paths)), rng.randrange(len(ODD + _NUMBERS))) for _ in range(rng.choice((1, 1, 2)))]
+    chosen = [
+        (rng.choice(("", "", "runs.a.")) + ".".join(rng.choice(paths)), rng.randrange(len(ODD + _NUMBERS)))
+        for _ in range(rng.choice((1, 1, 2)))
+    ]
     (folder / "overrides.json").write_text(json.dumps(dict(chosen)))
     return ", ".join(f"{path}={(ODD + _NUMBERS)[index]!r}"[:200] for path, index in chosen)
 
@@ -42,13 +46,14 @@ def _resolve(folder: Path) -> None:
     config = common.get_config()
     config.limit.train = config.limit.dev = config.limit.test = 5
     config.layout.prompt_tokens, config.layout.demonstrations = 2, 1
+    config.runs = {"a": {section: {} for section in schema.DECIDES if section != "seed"}}
     for path, index in json.loads((folder / "overrides.json").read_text()).items():
         section, leaf = config, path.split(".")
-        for name in leaf[:-1]:
-            section = section[name]
         try:
+            for name in leaf[:-1]:
+                section = section.get(name) if name in section else section.setdefault(name, {})
             section[leaf[-1]] = (ODD + _NUMBERS)[index]
-        except (TypeError, ValueError) as error:  # ml_collections refuses it in the user's own file
+        except Exception as error:  # ml_collections refuses it in the user's own file
             raise InputError(str(error)) from error
     for run in resolve(config):
         assert len(run.id) == 12 and run.method
@@ -56,12 +61,11 @@ def _resolve(folder: Path) -> None:
 
 def _write_files(folder: Path) -> None:
     """What the commands of `_LINES` read."""
-    fuzz_models._write_finished_run(folder)
+    fuzz_models.write_finished_run(folder)
     (folder / "sub").mkdir()
     np.save(folder / "p.npy", np.ones((2, 8), np.float32))
     rows = [{"id": str(n), "input": f"Input: {n}\nOutput:", "prediction": f"out {n}"} for n in range(3)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "line.json").write_text(json.dumps(_LINES["score"]))
 
 
 _SMALL = ["--config=jsonl", "--config.task.data_dir=.", "--config.model.source=lm", "--workdir=w"]
@@ -101,8 +105,8 @@ def _other_line(names: Sequence[str]) -> Callable[[random.Random, Path], str]:
             line += ["x"] if len(line) == 1 else []
         if name in ("list", "plan"):  # nothing is trained here
             line += [f"--{name}"]
-        (folder / "line.json").write_text(json.dumps(line))
         told = damage_a_file(rng, folder) if rng.randrange(6) == 0 and name != "plan" else ""
+        (folder / "line.json").write_text(json.dumps(line))
         return f"{' '.join(line)[:300]!r} {told}"
 
     return change
@@ -118,10 +122,8 @@ def _flags_of(module: str) -> list[str]:
 
 def _command(folder: Path) -> None:
     """A command ends with status 0, or with one line that says what is wrong."""
-    try:
-        line = json.loads((folder / "line.json").read_text())
-    except (OSError, ValueError):
-        return
+    chosen = folder / "line.json"
+    line = json.loads(chosen.read_text()) if chosen.exists() else _LINES["score"]
     with contextlib.chdir(folder):
         ended = call(*line)
     if ended.returncode == 2:

@@ -126,7 +126,7 @@ def _read_checkpoints(folder: Path) -> None:
     kept.close()
 
 
-def _write_finished_run(folder: Path) -> None:
+def write_finished_run(folder: Path) -> None:
     """What an experiment leaves of a run that predicts with a prompt and a demonstration, and the files of its task."""
     from ml_collections import FrozenConfigDict
 
@@ -187,6 +187,6 @@ AREAS: dict[str, Area] = {
     "prompts": Area(_write_prompts, _read_prompts),
     "adapter": Area(_write_adapter, _read_prompt),
     "checkpoints": Area(_write_checkpoints, _read_checkpoints),
-    "finished run": Area(_write_finished_run, _continue_run),
-    "finished run predicts": Area(_write_finished_run, _predict_by_run),
+    "finished run": Area(write_finished_run, _continue_run),
+    "finished run predicts": Area(write_finished_run, _predict_by_run),
 }

@@ -78,6 +78,7 @@ def test_the_exit_status_is_what_main_returns(tmp_path):
         (["--ouput=x"], "error: Unknown command line flag 'ouput'. Did you mean: output ?\n"),
         ([], "error: --output must be given; --help describes the flags\n"),
         (["--output=x", "--count=many"], "error: flag --count=many: invalid literal"),
+        (["--output=x", f"--count.{'x' * 5000}"], "error: the command line cannot be read: RecursionError"),
     ],
 )
 def test_a_wrong_input_is_one_line_on_stderr_and_status_2(tmp_path, arguments, message):
@@ -151,3 +152,11 @@ def test_config_leaves_are_overridden_by_flags(tmp_path, config):
 def test_a_wrong_config_override_is_one_line_on_stderr_and_status_2(tmp_path, config, flag, message):
     done = run(tmp_path / "command.py", CONFIG_COMMAND, f"--config={config}", flag)
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
+
+
+@pytest.mark.parametrize("leaf", ["task.name.x", "task.name.1", "steps. "])
+def test_a_leaf_below_a_value_is_one_line_on_stderr_and_status_2(tmp_path, config, leaf):
+    (tmp_path / "command.py").write_text(textwrap.dedent(CONFIG_COMMAND), encoding="utf-8")
+    done = call_file(tmp_path / "command.py", f"--config={config}", f"--config.{leaf}=1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the command line cannot be read: ") and done.stderr.count("\n") == 1

@@ -97,6 +97,20 @@ def test_a_finished_search_is_read_back_unless_anything_differs(tmp_path):
     assert len(searches) == 3
 
 
+def test_what_lies_where_neighbours_should_be_kept_gives_way_or_is_told(tmp_path):
+    pool = pool_of(["a b", "a c", "b c"])
+    find = lambda: bm25_neighbours(pool, pool, 2)  # noqa: E731
+    kept_neighbours(tmp_path / "cache", ["bm25"], pool, pool, find)
+    (path,) = (tmp_path / "cache").iterdir()
+    path.unlink()
+    path.mkdir()
+    kept_neighbours(tmp_path / "cache", ["bm25"], pool, pool, find)
+    assert path.is_file()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written .* config\.execution\.cache_dir"):
+        kept_neighbours(tmp_path / "file", ["bm25"], pool, pool, find)
+
+
 @pytest.mark.parametrize("damage", range(-1, 12))
 def test_a_damaged_file_of_neighbours_is_made_anew_with_a_warning(tmp_path, caplog, damage):
     pool, searches = pool_of(["a b", "a c", "b c"]), []

@@ -2,6 +2,7 @@
 
 import importlib
 
+import numpy as np
 import pytest
 from absl import flags
 from ml_collections import ConfigDict, FrozenConfigDict, config_flags
@@ -223,3 +224,37 @@ def test_a_run_from_before_stop_texts_were_held_back_keeps_its_id():
 def test_whether_stop_texts_are_held_back_is_no_matter_where_there_are_none():
     runs = runs_of(with_runs(a={"decoding": {"stop": (), "hold_stop_texts": (False, True)}}))
     assert len(runs) == 1 and not runs[0].settings.decoding.hold_stop_texts
+
+
+@pytest.mark.parametrize(
+    ("leaf", "value", "message"),
+    [
+        ("tasks", None, r"config\.tasks=None must be a text"),
+        ("models", 3, r"config\.models=3 must be a text"),
+        ("runs", {"a": None}, r"config\.runs\.a=None must be a section"),
+        ("training.weight_decay", float("nan"), r"config\.training\.weight_decay=nan must be a finite number"),
+        ("training.learning_rate", (0.1, 10**400), r"config\.training\.learning_rate=10+.* must be a finite number"),
+        ("training.learning_rate", (), r"config\.training\.learning_rate=\(\) has no value"),
+        ("task.options", None, r"config\.task\.options=None must be a section"),
+    ],
+)
+def test_a_value_of_a_config_file_that_cannot_be_is_told_with_its_place(leaf, value, message):
+    config = common.get_config()
+    config.layout.prompt_tokens = 3
+    *sections, name = leaf.split(".")
+    section = config
+    for each in sections:
+        section = section[each]
+    with section.ignore_type():
+        section[name] = value
+    with pytest.raises(InputError, match=message):
+        runs_of(config)
+
+
+def test_a_number_of_numpy_is_the_number():
+    config, same = common.get_config(), common.get_config()
+    for each in (config, same):
+        each.layout.prompt_tokens = 3
+    config.training.steps, config.training.learning_rate = np.int64(7), (np.float64(0.5), 0.25)
+    same.training.steps, same.training.learning_rate = 7, (0.5, 0.25)
+    assert [run.id for run in runs_of(config)] == [run.id for run in runs_of(same)]

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 
 import pytest
 
@@ -195,3 +196,17 @@ def test_the_data_hash_of_several_splits_covers_each_of_them(words):
 
     assert data_hash(words, ("train", "dev")) != before
     assert data_hash(words, ["train"]) == data_hash(words, "train")
+
+
+def test_a_file_where_the_table_should_lie_gives_way(words, tmp_path):
+    table = load_split(words, "train", limit=3, cache_dir=tmp_path / "cache")["id"][:]
+    (folder,) = (tmp_path / "cache").iterdir()
+    shutil.rmtree(folder)
+    folder.write_text("")
+    assert load_split(words, "train", limit=3, cache_dir=tmp_path / "cache")["id"][:] == table
+
+
+def test_a_file_where_the_cache_should_lie_is_told_in_one_line(words, tmp_path):
+    (tmp_path / "cache").write_text("")
+    with pytest.raises(InputError, match=r"cache: cannot be written .* config\.execution\.cache_dir"):
+        load_split(words, "train", cache_dir=tmp_path / "cache")

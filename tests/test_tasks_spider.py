@@ -215,3 +215,9 @@ def test_committed_verdicts_come_out_of_the_task():
         own = [row["exact"] for row in rows if row["hardness"] == hardness]
         assert scores[hardness]["examples"] == len(own)
         assert scores[hardness]["exact_match"] == pytest.approx(100 * sum(own) / len(own))
+
+
+def test_the_name_of_a_database_that_no_file_can_have_is_an_error(tmp_path):
+    write(tmp_path, [{**QUESTIONS[0], "db_id": "x" * 5000}])
+    with pytest.raises(InputError, match="cell_values needs the databases"):
+        list(Spider(tmp_path, cell_values=True).read("dev"))

@@ -169,6 +169,16 @@ def test_an_end_token_that_the_vocabulary_lacks_is_refused(tmp_path):
         module.from_folder(folder)
 
 
+@pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])
+def test_damaged_older_vocabulary_files_are_refused_with_the_file_to_add(tmp_path, name):
+    folder = tiny.write_hf_folder(tmp_path, "gpt2")
+    (folder / "tokenizer.json").unlink()
+    tiny.tokenizer_backend().model.save(str(folder))
+    (folder / name).write_bytes(b"\xff\nx")
+    with pytest.raises(InputError, match=r"no tokenizer could be made .* put the model's tokenizer.json there"):
+        module.from_folder(folder)
+
+
 @pytest.mark.parametrize("name", ["tokenizer.json", "tokenizer_config.json"])
 def test_a_damaged_tokenizer_file_is_named(tmp_path, name):
     folder = tiny.write_hf_folder(tmp_path)
