@@ -8,6 +8,9 @@
                         result.json         the score; its presence says that the run is finished
 <workdir>/results.jsonl                     a row per finished run
 <workdir>/locks/<run id>                    held by the program that works on the run
+
+The same seed gives the same bytes on the same machine, but for what is measured (`seconds`, `host_wait`,
+`examples_per_second`, `compilations`), and for the names that Orbax gives the files of a checkpoint.
 """
 
 import hashlib
