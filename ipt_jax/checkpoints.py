@@ -18,10 +18,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from ipt_jax import mesh, processes
-from ipt_jax.disk import remove, writing
+from ipt_jax.disk import make_folder, remove, writing
 from ipt_jax.errors import InputError
 from ipt_jax.models.hf_folder import read_json
 from ipt_jax.models.safetensors_file import SafetensorsFile
+from ipt_jax.storage import write_bytes
 
 if TYPE_CHECKING:
     from ipt_jax.models.loading import FrozenLM
@@ -31,6 +32,8 @@ PROMPT_KEY = "prompt_embeddings"
 PEFT_KINDS = ("PROMPT_TUNING", "P_TUNING")
 PEFT_SIZES = ("num_virtual_tokens", "token_dim")
 _DIGEST = "sha256"
+# How tensorstore repeats what the disk said.
+_REFUSED = "No space left|quota|File too large|Read-only|Permission|Input/output error"
 _ITEM = "default"  # what Orbax's manager calls the one thing that is in a checkpoint
 _log = logging.getLogger(__name__)
 
@@ -51,8 +54,7 @@ class Checkpoints:
         processes.from_first(self._open)
 
     def _open(self) -> None:
-        with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(make_folder(self.folder)):
             steps = _steps(self.folder)
         try:
             self._manager = _manager(self.folder, max_to_keep=self._keep, enable_async_checkpointing=False)
@@ -82,7 +84,7 @@ class Checkpoints:
         try:
             self._manager.save(step, args=ocp.args.StandardSave({**flat, _DIGEST: _digest(flat)}), force=True)
         except Exception as error:  # tensorstore has kinds of its own for what the disk refuses
-            if not isinstance(error, OSError) and not re.search("No space left|quota|Read-only|Permission", str(error)):
+            if not isinstance(error, OSError) and not re.search(_REFUSED, str(error)):
                 raise
             raise InputError(
                 f"{self.folder}: the checkpoint of step {step} could not be written ({_first_line(error)}); what was "
@@ -209,12 +211,8 @@ def save_prompt(path: Path, prompt: np.ndarray, metadata: Mapping[str, str]) -> 
     noted = {name: str(metadata[name]) for name in sorted(metadata)} | {_DIGEST: _digest_of_rows(rows)}
     header = json.dumps({"__metadata__": noted, PROMPT_KEY: shape}).encode()
     header += b" " * (-len(header) % 8)
-    temporary = path.with_suffix(".partial")
-    try:
-        temporary.write_bytes(len(header).to_bytes(8, "little") + header + rows.astype("<f4").tobytes())
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"the prompt {path} cannot be written: {error}") from error
+    with writing(path):
+        write_bytes(path, len(header).to_bytes(8, "little") + header + rows.astype("<f4").tobytes())
 
 
 def prompt_metadata(path: Path) -> dict[str, str]:

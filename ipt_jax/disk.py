@@ -25,6 +25,13 @@ def writing(
         raise InputError(f"{place}: cannot be written ({error.strerror or error}); {fix}") from error
 
 
+def make_folder(path: str | os.PathLike) -> Path:
+    """Makes a folder and those that it lies in, where they are missing. Raises InputError where that is refused."""
+    with writing(path):
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return Path(path)
+
+
 def remove(path: str | os.PathLike) -> None:
     """Removes whatever has this name, a folder with all that is in it; nothing where there is nothing."""
     path = Path(path)

@@ -17,6 +17,7 @@ import numpy as np
 from ipt_jax import evaluation, jobs, memory, mesh, outcome, processes, retrieval, slots
 from ipt_jax.accelerators import describe_devices
 from ipt_jax.checkpoints import load_prompt
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.initialisation import initial_rows, loaded_rows
 from ipt_jax.models import loading
@@ -220,7 +221,7 @@ def _describe(lm: loading.FrozenLM, runs: Sequence[Run], folders: Sequence[RunFo
                 "choose another --workdir"
             )
         if known is None or before != lm.fingerprint:
-            folder.path.mkdir(parents=True, exist_ok=True)
+            make_folder(folder.path)
             told = {"name": run.name, "method": run.method, "data_dir": run.settings.task.data_dir}
             write_json(folder.run_json, {**told, "model_fingerprint": lm.fingerprint, **run.identity()})
 

@@ -12,6 +12,7 @@ import jax
 import ml_collections
 
 from ipt_jax import accelerators, jobs, log, preemption, processes, report
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.execution import Execution, task_of
 from ipt_jax.jobs import Job
@@ -97,7 +98,7 @@ def run(config: ml_collections.ConfigDict, workdir: str | os.PathLike, only: Seq
 
 
 def _begin(config: ml_collections.ConfigDict, workdir: Path) -> None:
-    workdir.mkdir(parents=True, exist_ok=True)
+    make_folder(workdir)
     write_json(workdir / "config.json", config.to_dict())
     sync_results(workdir)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,13 +30,15 @@ def main(argv: list[str]) -> None:
     import numpy as np
 
     from ipt_jax.checkpoints import load_prompt, save_prompt
-    from ipt_jax.storage import write_text
+    from ipt_jax.disk import make_folder
+    from ipt_jax.storage import write_bytes, write_text
 
     prompt, output = load_prompt(_PROMPT.value), Path(_OUTPUT.value)
-    (output if _FORMAT.value == "peft" else output.parent).mkdir(parents=True, exist_ok=True)
+    make_folder(output if _FORMAT.value == "peft" else output.parent)
     if _FORMAT.value == "npy":
-        with output.open("wb") as file:  # np.save would append a suffix to a path
-            np.save(file, prompt, allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, prompt, allow_pickle=False)
+        write_bytes(output, content.getvalue())
     elif _FORMAT.value == "safetensors":
         save_prompt(output, prompt, {"source": _PROMPT.value, **_model_of(prompt)})
     else:

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ipt_jax import preemption, processes
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.locks import try_lock
 from ipt_jax.results import RunFolder
@@ -123,7 +124,7 @@ def locked(job: Job, workdir: Path) -> Iterator[None]:
     held: list[contextlib.ExitStack] = []
 
     def take() -> bool:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         lock = try_lock(folder / id for id in sorted(run.id for run in job.runs))
         held.extend([lock] if lock else [])
         return bool(held)

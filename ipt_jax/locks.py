@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterable
 
+from ipt_jax.disk import writing
 from ipt_jax.errors import InputError
 
 
@@ -18,7 +19,8 @@ def try_lock(paths: Iterable[str | os.PathLike]) -> contextlib.ExitStack | None:
     """
     with contextlib.ExitStack() as held:
         for path in paths:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            with writing(path):
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             held.callback(os.close, descriptor)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,6 +19,7 @@ from jax.sharding import Mesh
 from ipt_jax import memory, mesh, monitors, processes
 from ipt_jax.batching import Batch, collate
 from ipt_jax.checkpoints import Checkpoints, load_prompt, prompt_metadata, save_prompt
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.feed import Feed
 from ipt_jax.flat_rows import row_sizes
@@ -225,12 +226,12 @@ def _begin(home: Path, ids: Sequence[str]) -> int:
     record, rule = home / "population.json", RULE
     if record.exists():
         rule = read_json(record).get("order", UNNAMED)
-    if rule not in RULES:
+    if type(rule) is not int or rule not in RULES:
         raise InputError(
             f"{record}: order={rule!r} is a rule that this version of ipt_jax does not know; go on with the version "
             f"that began it, or delete {home} to begin anew"
         )
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     write_json(record, {"runs": ids, "order": rule})
     return rule
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from absl import flags
 
 from ipt_jax import cli, log
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.json_text import canonical_json
 from ipt_jax.locks import try_lock
@@ -108,7 +109,7 @@ def main(argv: list[str]) -> None:
     from ipt_jax.generation import generate
 
     inputs, output = _read_inputs(Path(_INPUT.value)), Path(_OUTPUT.value)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(output.parent)
     with _alone(output):
         job = _job(inputs)
         _log.info("%s", job.said)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ipt_jax.disk import make_folder
 from ipt_jax.json_text import canonical_json
 from ipt_jax.storage import (
     append_rows,
@@ -150,7 +151,7 @@ class RunFolder:
         """
         if result.get("run") != self.run_id:
             raise ValueError(f"the result of run {result.get('run')!r} does not belong in the folder {self.path}")
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         create_json(self.result, result)
         _append_results(Path(self.workdir), [self])
 

@@ -14,6 +14,7 @@ from typing import Any
 from absl import flags
 
 from ipt_jax import cli, json_text
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.storage import write_text
 from ipt_jax.tasks import get_task, parse_options
@@ -160,7 +161,7 @@ def main(argv: list[str]) -> None:
     summary, rows = score_file(task, _SPLIT.value, Path(_PREDICTIONS.value), _LIMIT.value)
     if _OUTPUT.value:
         output = Path(_OUTPUT.value)
-        output.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(output.parent)
         write_text(output, "".join(json.dumps(row) + "\n" for row in rows))
     print(json.dumps(summary))
 

@@ -28,6 +28,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
     _write_bytes(Path(path), text.encode("utf-8", "replace"))
 
 
+def write_bytes(path: str | os.PathLike, content: bytes) -> None:
+    """The same, of a file that is no text."""
+    _write_bytes(Path(path), content)
+
+
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Replaces a JSON file as a whole. NaN and infinity are refused (ValueError): they are not JSON.
 

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ipt_jax.storage import write_bytes, write_text
+
 _ABOVE, _BELOW = "#3f83c9", "#d9781f"  # zero
 TEXT = "#7a7a7a"  # the inline version replaces it by the page's text colour
 _MOST_TICKS = 8
@@ -34,8 +36,8 @@ class Figure:
     png: bytes
 
     def save(self, folder: Path, prefix: str = "") -> None:
-        (folder / f"{prefix}{self.name}.svg").write_text(self.svg, encoding="utf-8")
-        (folder / f"{prefix}{self.name}.png").write_bytes(self.png)
+        write_text(folder / f"{prefix}{self.name}.svg", self.svg)
+        write_bytes(folder / f"{prefix}{self.name}.png", self.png)
 
 
 class Axes:

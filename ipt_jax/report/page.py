@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.report import answer, cost, search_tables, table_files, tables
 from ipt_jax.report.claims import UNTESTED, Claim, claims
@@ -57,8 +58,7 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
             raise InputError(f"a report on {len(workdirs)} working directories needs a folder: add --output=…")
         output = workdirs[0] / "report"
     collection = collect(workdirs)
-    folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(output)
     drawn = [_draw(setting, f"setting{number}-") for number, setting in enumerate(collection.settings, start=1)]
     for number, each in enumerate(drawn, start=1):
         for figure in each.all_figures:

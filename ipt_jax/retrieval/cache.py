@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import itertools
 import logging
 import os
-import secrets
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import numpy as np
 from ipt_jax import processes
 from ipt_jax.disk import OF_A_CACHE, remove, writing
 from ipt_jax.retrieval.pool import Neighbours, Pool
+from ipt_jax.storage import write_bytes
 
 _CONTENT = "sha256"
 _log = logging.getLogger(__name__)
@@ -46,16 +47,13 @@ def kept(path: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
     if processes.everywhere(arrays is not None):
         return arrays
     arrays = compute()
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.npz")
+    content = io.BytesIO()
+    np.savez(content, **arrays, **{_CONTENT: _content(arrays)})
     with writing(path, OF_A_CACHE):
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             remove(path)
-        try:
-            np.savez(temporary, **arrays, **{_CONTENT: _content(arrays)})
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        write_bytes(path, content.getvalue())
     return arrays
 
 

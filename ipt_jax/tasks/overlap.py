@@ -25,6 +25,7 @@ from typing import Any
 from absl import flags
 
 from ipt_jax import cli
+from ipt_jax.disk import make_folder
 from ipt_jax.errors import InputError
 from ipt_jax.storage import write_text
 from ipt_jax.tasks import get_task, parse_options
@@ -198,7 +199,7 @@ def main(argv: list[str]) -> None:
     report = overlap(task, _SPLIT.value, _THRESHOLD.value)
     if _OUTPUT.value:
         output = Path(_OUTPUT.value)
-        output.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(output.parent)
         write_text(output, json.dumps(report, indent=2) + "\n")
     print(describe(report))
 
