@@ -47,12 +47,13 @@ def _call(start, what, line):
 @contextlib.contextmanager
 def _loggers_as_before():
     """Commands send the package's messages to stderr, and quieten absl; other tests look for messages elsewhere."""
-    loggers = [logging.getLogger(), logging.getLogger("ipt_jax")]
+    loggers = [logging.getLogger(name) for name in ("", "ipt_jax", "asyncio")]
     before = [(each.level, each.propagate, each.handlers[:]) for each in loggers]
-    verbosity = absl_logging.get_verbosity()
+    verbosity, hook = absl_logging.get_verbosity(), sys.unraisablehook
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         absl_logging.set_verbosity(verbosity)
         for each, (level, propagate, handlers) in zip(loggers, before, strict=True):
             each.setLevel(level)
