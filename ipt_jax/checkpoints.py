@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 from ipt_jax import mesh, processes
 from ipt_jax.disk import make_folder, remove, writing
 from ipt_jax.errors import InputError
+from ipt_jax.json_text import canonical_json
 from ipt_jax.models.hf_folder import read_json
 from ipt_jax.models.safetensors_file import SafetensorsFile
 from ipt_jax.storage import write_bytes
@@ -208,16 +209,20 @@ def save_prompt(path: Path, prompt: np.ndarray, metadata: Mapping[str, str]) -> 
     rows = _checked(np.asarray(prompt), path, {})
     # Not by the safetensors package, which writes metadata in another order each time.
     shape = {"dtype": "F32", "shape": rows.shape, "data_offsets": [0, rows.nbytes]}
-    noted = {name: str(metadata[name]) for name in sorted(metadata)} | {_DIGEST: _digest_of_rows(rows)}
+    noted = {name: str(metadata[name]) for name in sorted(metadata)}
+    noted |= {_DIGEST: _digest_of_prompt(rows, noted)}
     header = json.dumps({"__metadata__": noted, PROMPT_KEY: shape}).encode()
     header += b" " * (-len(header) % 8)
     with writing(path):
         write_bytes(path, len(header).to_bytes(8, "little") + header + rows.astype("<f4").tobytes())
 
 
-def prompt_metadata(path: Path) -> dict[str, str]:
-    """What `save_prompt` wrote beside the rows. Raises InputError for a file that is damaged."""
-    return {name: text for name, text in SafetensorsFile(path).metadata.items() if name != _DIGEST}
+def prompt_metadata(path: Path, needs: Sequence[str] = ()) -> dict[str, str]:
+    """What `save_prompt` wrote beside the rows. Raises InputError for a file that is damaged or lacks what is needed."""
+    found = {name: text for name, text in SafetensorsFile(path).metadata.items() if name != _DIGEST}
+    if missing := [name for name in needs if name not in found]:
+        raise InputError(f"{path} does not say its {' and '.join(missing)}, so a run did not write it; make it again")
+    return found
 
 
 def load_prompt(source: str | Path) -> Prompt:
@@ -323,8 +328,9 @@ def _from_safetensors(path: Path) -> Prompt:
     except InputError as error:
         raise InputError(f"{path} cannot be read as a prompt: {error}") from error
     rows = _checked(stored, path, file.metadata)
-    if file.metadata.get(_DIGEST, _digest_of_rows(rows)) != _digest_of_rows(rows):
-        raise InputError(f"{path} is damaged: its numbers are not those that were written; make it again")
+    # Older versions took the digest of the rows alone.
+    if file.metadata.get(_DIGEST) not in (None, _digest_of_prompt(rows, file.metadata), _digest_of_prompt(rows, {})):
+        raise InputError(f"{path} is damaged: its content is not what was written; make it again")
     if path.name == "adapter_model.safetensors":
         config = path.with_name("adapter_config.json")
         _check_adapter(config)
@@ -373,5 +379,9 @@ def _checked(rows: np.ndarray, path: Path, metadata: Mapping[str, str]) -> Promp
     return prompt
 
 
-def _digest_of_rows(rows: np.ndarray) -> str:
-    return hashlib.sha256(rows.astype("<f4").tobytes()).hexdigest()
+def _digest_of_prompt(rows: np.ndarray, metadata: Mapping[str, str]) -> str:
+    """SHA-256 of the rows and of what is noted beside them."""
+    digest = hashlib.sha256(rows.astype("<f4").tobytes())
+    noted = {name: text for name, text in metadata.items() if name != _DIGEST}
+    digest.update(canonical_json(noted) if noted else b"")
+    return digest.hexdigest()

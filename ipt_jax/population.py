@@ -276,8 +276,9 @@ def describe_training(
     Read from the metrics, because other processes may have done a part of the training. `host_wait` is the share
     of the time in which the device waited for the host.
     """
+    needs = ("best_step", "best_dev_loss", "population")
     metadata, rows = processes.from_first(
-        lambda: [prompt_metadata(folder.prompt), read_rows(folder.metrics, {"step": int})]
+        lambda: [prompt_metadata(folder.prompt, needs), read_rows(folder.metrics, {"step": int})]
     )
     prompt = processes.arrays_from_first(lambda: load_prompt(folder.prompt))
     timed = [row for row in rows if "seconds" in row]

@@ -1,6 +1,9 @@
 """Doors of weights: model folders, GGUF files, prompts and adapters, checkpoints, and a finished run's folder."""
 
+import contextlib
+import io
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +182,40 @@ def _loaded_run(folder: Path) -> Any:
     return run
 
 
+def _run_experiment(folder: Path) -> None:
+    """In the folder, as its run's id holds where the model lies."""
+    from ipt_jax import experiment
+    from ipt_jax.configs import common
+
+    config = common.get_config()
+    config.task.name, config.task.data_dir, config.model.source = "jsonl", ".", "lm"
+    config.layout.prompt_tokens, config.layout.demonstrations, config.layout.retriever = 2, 1, "bm25"
+    config.training.steps, config.training.batch_size, config.prompt.hidden = 2, 2, 4
+    config.decoding.max_new_tokens, config.execution.cache_dir = 2, "cache"
+    with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        experiment.run(config, "work")
+
+
+def _write_experiment(folder: Path) -> None:
+    """An experiment that was stopped before it wrote its result."""
+    write_hf_folder(folder / "lm", "llama", **_SIZES)
+    for split in ("train", "dev", "test"):
+        rows = [{"id": n, "input": f"{split} {n} a", "target": f"out {n}"} for n in range(3)]
+        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    _run_experiment(folder)
+    for result in [*folder.glob("work/runs/*/result.json"), folder / "work" / "results.jsonl"]:
+        result.unlink()
+    shutil.rmtree(folder / "cache" / "xla", ignore_errors=True)  # jax reads and checks these
+
+
+def _go_on(folder: Path) -> None:
+    """It goes on, or says what is wrong."""
+    from ipt_jax.storage import read_rows
+
+    _run_experiment(folder)
+    assert read_rows(folder / "work" / "results.jsonl")
+
+
 AREAS: dict[str, Area] = {
     "model folder": Area(_write_folder, _load),
     "model shards": Area(_write_shards, _load),
@@ -189,4 +226,5 @@ AREAS: dict[str, Area] = {
     "checkpoints": Area(_write_checkpoints, _read_checkpoints),
     "finished run": Area(write_finished_run, _continue_run),
     "finished run predicts": Area(write_finished_run, _predict_by_run),
+    "experiment goes on": Area(_write_experiment, _go_on),
 }

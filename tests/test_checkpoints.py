@@ -1,5 +1,6 @@
 """Checkpoints that fall back, and prompts that are data."""
 
+import hashlib
 import json
 import logging
 import os
@@ -314,7 +315,7 @@ def test_a_flipped_bit_in_a_prompt_of_ours_is_noticed(tmp_path):
     save_prompt(tmp_path / "p.safetensors", PROMPT, {})
     content = bytearray((tmp_path / "p.safetensors").read_bytes())
     content[-10] ^= 1
-    with pytest.raises(InputError, match="damaged: its numbers are not those that were written"):
+    with pytest.raises(InputError, match="damaged: its content is not what was written"):
         load_prompt(written(tmp_path / "q.safetensors", content))
 
 
@@ -381,3 +382,25 @@ def test_a_folder_that_cannot_have_checkpoints_is_told_in_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/checkpoints: cannot be written"):
         Checkpoints(tmp_path / "file" / "checkpoints")
+
+
+def test_what_is_noted_beside_a_prompt_is_checked_as_its_numbers_are(tmp_path):
+    path = tmp_path / "prompt.safetensors"
+    save_prompt(path, PROMPT, {"best_step": "7"})
+    assert prompt_metadata(path, ["best_step"]) == {"best_step": "7"}
+    with pytest.raises(InputError, match="does not say its population, so a run did not write it"):
+        prompt_metadata(path, ["best_step", "population"])
+    path.write_bytes(path.read_bytes().replace(b'"best_step": "7"', b'"best_step": "9"'))
+    with pytest.raises(InputError, match="its content is not what was written"):
+        load_prompt(path)
+
+
+def test_a_prompt_of_an_older_version_whose_digest_is_of_its_rows_alone_is_read(tmp_path):
+    path = tmp_path / "prompt.safetensors"
+    metadata = {"best_step": "7", "sha256": hashlib.sha256(PROMPT.tobytes()).hexdigest()}
+    safetensors.numpy.save_file({"prompt_embeddings": PROMPT}, path, metadata)
+    assert load_prompt(path).tobytes() == PROMPT.tobytes()
+    metadata["sha256"] = "0" * 64
+    safetensors.numpy.save_file({"prompt_embeddings": PROMPT}, path, metadata)
+    with pytest.raises(InputError, match="its content is not what was written"):
+        load_prompt(path)
