@@ -218,7 +218,7 @@ def save_prompt(path: Path, prompt: np.ndarray, metadata: Mapping[str, str]) -> 
 
 
 def prompt_metadata(path: Path, needs: Sequence[str] = ()) -> dict[str, str]:
-    """What `save_prompt` wrote beside the rows. Raises InputError for a file that is damaged or lacks what is needed."""
+    """What `save_prompt` wrote beside the rows. Raises InputError where the file is damaged, or lacks what it needs."""
     found = {name: text for name, text in SafetensorsFile(path).metadata.items() if name != _DIGEST}
     if missing := [name for name in needs if name not in found]:
         raise InputError(f"{path} does not say its {' and '.join(missing)}, so a run did not write it; make it again")

@@ -1,14 +1,18 @@
 """Doors of weights: model folders, GGUF files, prompts and adapters, checkpoints, and a finished run's folder."""
 
 import contextlib
+import functools
 import io
 import json
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from fuzz_areas import Area
+from fuzz_mutations import damage_a_file
 from tiny import hf_config, hf_tensors, write_hf_folder
 
 _SIZES = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
@@ -190,22 +194,66 @@ def _run_experiment(folder: Path) -> None:
     config = common.get_config()
     config.task.name, config.task.data_dir, config.model.source = "jsonl", ".", "lm"
     config.layout.prompt_tokens, config.layout.demonstrations, config.layout.retriever = 2, 1, "bm25"
-    config.training.steps, config.training.batch_size, config.prompt.hidden = 2, 2, 4
+    config.training.steps, config.training.batch_size, config.prompt.hidden = 3, 2, 4
+    config.execution.checkpoint_every = 1
     config.decoding.max_new_tokens, config.execution.cache_dir = 2, "cache"
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
         experiment.run(config, "work")
 
 
-def _write_experiment(folder: Path) -> None:
-    """An experiment that was stopped before it wrote its result."""
+def _write_inputs(folder: Path) -> None:
     write_hf_folder(folder / "lm", "llama", **_SIZES)
     for split in ("train", "dev", "test"):
         rows = [{"id": n, "input": f"{split} {n} a", "target": f"out {n}"} for n in range(3)]
         (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _write_experiment(folder: Path) -> None:
+    """An experiment that was stopped before it wrote its result."""
+    _write_inputs(folder)
     _run_experiment(folder)
     for result in [*folder.glob("work/runs/*/result.json"), folder / "work" / "results.jsonl"]:
         result.unlink()
     shutil.rmtree(folder / "cache" / "xla", ignore_errors=True)  # jax reads and checks these
+
+
+def _write_population(folder: Path) -> None:
+    """An experiment that was stopped by a full disk when it had saved its prompts' second step."""
+    from ipt_jax.checkpoints import Checkpoints
+    from ipt_jax.errors import InputError
+
+    save = Checkpoints.save
+
+    def fill(self: Checkpoints, step: int, state: Any) -> None:
+        if step == 3:
+            raise InputError("the disk is full")
+        save(self, step, state)
+
+    _write_inputs(folder)
+    with mock.patch.object(Checkpoints, "save", fill), contextlib.suppress(InputError):
+        _run_experiment(folder)
+    shutil.rmtree(folder / "cache" / "xla", ignore_errors=True)
+
+
+@functools.cache
+def _trained_at_once() -> tuple[str, bytes]:
+    """The run of the small experiment that nothing stopped, and its prompt."""
+    from ipt_jax.checkpoints import load_prompt
+
+    with tempfile.TemporaryDirectory() as folder:
+        _write_inputs(Path(folder))
+        _run_experiment(Path(folder))
+        (run,) = (Path(folder) / "work" / "runs").iterdir()
+        return run.name, load_prompt(run).tobytes()
+
+
+def _train_on(folder: Path) -> None:
+    """The same prompt comes out, whatever of the half-trained population was damaged; or what is wrong is said."""
+    from ipt_jax.checkpoints import load_prompt
+
+    _go_on(folder)
+    run, prompt = _trained_at_once()
+    assert load_prompt(folder / "work" / "runs" / run).tobytes() == prompt, "another prompt"
 
 
 def _go_on(folder: Path) -> None:
@@ -227,4 +275,7 @@ AREAS: dict[str, Area] = {
     "finished run": Area(write_finished_run, _continue_run),
     "finished run predicts": Area(write_finished_run, _predict_by_run),
     "experiment goes on": Area(_write_experiment, _go_on),
+    "half-trained population": Area(
+        _write_population, _train_on, damage=lambda rng, folder: damage_a_file(rng, folder / "work")
+    ),
 }

@@ -5,12 +5,12 @@ import shutil
 import fuzz
 import pytest
 
+TRAINS = ("experiment goes on", "half-trained population")
 # Cases of an area: about 300 together, fewer where one takes long (a report a fifth of a second).
 CASES = dict.fromkeys(fuzz.AREAS, 14)
 CASES |= {"report": 2, "checkpoints": 6, "finished run": 8, "finished run predicts": 4}
-CASES |= {"command lines that plan or predict": 4, "experiment goes on": 3}
-TRAINS = "experiment goes on"
-AREAS = [pytest.param(area, marks=pytest.mark.slow) if area == TRAINS else area for area in fuzz.AREAS]
+CASES |= {"command lines that plan or predict": 4, **dict.fromkeys(TRAINS, 3)}
+AREAS = [pytest.param(area, marks=pytest.mark.slow) if area in TRAINS else area for area in fuzz.AREAS]
 
 
 @pytest.mark.parametrize("area", AREAS)
