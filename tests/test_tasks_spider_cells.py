@@ -169,3 +169,11 @@ def test_all_golden_inputs_with_cells_are_equal(golden, tmp_path):
     for row, example in zip(rows, Spider(tmp_path, cell_values=True).read("dev"), strict=True):
         assert example.input == f"{row['text_in']} {row['struct_in']}", row["id"]
         assert example.target == row["seq_out"], row["id"]
+
+
+def test_a_database_whose_names_are_no_text_is_an_error(tmp_path):
+    """SQLite quotes the name, and Python cannot read the message."""
+    database = write_database(tmp_path, BAND)
+    database.write_bytes(database.read_bytes().replace(b"tableSinger", b"tableSi\xeeger"))
+    with pytest.raises(InputError, match=r"Band\.sqlite: cannot read column 'Title' of table 'Song'"):
+        cell_hints("Ann", "Song", "Title", database)

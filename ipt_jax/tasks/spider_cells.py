@@ -165,7 +165,7 @@ def column_texts(database: Path, table: str, column: str) -> tuple[str, ...]:
             cells = {_decode(cell) for (cell,) in connection.execute(query)}
         finally:
             connection.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the second where the message quotes what is no text
         raise InputError(
             f"{database}: cannot read column {column!r} of table {table!r} ({error}); database and tables.json should "
             "be of one release of Spider; fetch it again"
