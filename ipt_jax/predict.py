@@ -191,6 +191,8 @@ def _waiting(job: _Job, output: Path) -> list[str]:
 @contextlib.contextmanager
 def _alone(output: Path) -> Iterator[None]:
     """Keeps other programs from writing the same file: each would write every row."""
+    if output.exists() and not output.is_file():
+        raise InputError(f"--output={output} is no file; choose another, or none that exists")
     path = output.with_name(f".{output.name}.lock")
     held = try_lock([path])
     if held is None:

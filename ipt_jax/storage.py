@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,8 @@ def _locked(path: Path) -> Iterator[int]:
     except OSError as error:
         raise InputError(f"{path}: cannot be written to ({error.strerror}); make the place writable") from error
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise InputError(f"{path}: rows are kept in a file, which this is not; choose another")
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield descriptor
     finally:
@@ -240,7 +243,13 @@ def _append(descriptor: int, path: Path, data: bytes) -> None:
 
 
 def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
-    """The file appears whole or not at all; an older one is replaced or, if that is not wanted, stays (False)."""
+    """The file appears whole or not at all; an older one is replaced or, if that is not wanted, stays (False).
+
+    What is no file, such as a pipe or /dev/null, is never replaced: it is written to.
+    """
+    path = Path(os.path.realpath(path))  # of a link the file that it leads to
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return _write_into(path, data)
     # The temporary file lies in the same folder, because a rename is atomic only within one file system.
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -259,6 +268,15 @@ def _write_bytes(path: Path, data: bytes, replace: bool = True) -> bool:
     except OSError as error:
         with contextlib.suppress(OSError):  # a disk that refuses the file may refuse this, too
             temporary.unlink(missing_ok=True)
+        raise _disk_error(path, len(data), error) from error
+
+
+def _write_into(path: Path, data: bytes) -> bool:
+    try:
+        with open(path, "wb") as file:
+            file.write(data)
+        return True
+    except OSError as error:
         raise _disk_error(path, len(data), error) from error
 
 

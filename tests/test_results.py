@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from ipt_jax.results import (
     run_id,
     sync_results,
     write_json,
+    write_text,
 )
 
 PACKAGE = Path(storage.__file__).parent
@@ -264,3 +266,30 @@ def test_the_files_of_a_run_folder_are_those_the_design_names(tmp_path):
     assert " ".join(path.name for path in paths) == (
         "run.json metrics.jsonl checkpoints prompt.safetensors predictions.jsonl result.json"
     )
+
+
+@pytest.mark.parametrize("through", ["itself", "a link"])
+def test_what_is_no_file_is_written_to_and_never_replaced(tmp_path, through):
+    """A device such as /dev/null, too: whoever may rename files there would take it from the whole machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    path = pipe
+    if through == "a link":
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    found = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
+    reader.start()
+    write_text(path, "content")
+    reader.join(timeout=10)
+    assert found == [b"content"] and pipe.is_fifo() and path.is_symlink() == (through == "a link")
+    with pytest.raises(InputError, match="rows are kept in a file, which this is not"):
+        append_rows(path, [{"a": 1}])
+    assert pipe.is_fifo() and sorted(p.name for p in tmp_path.iterdir()) == sorted({"pipe", path.name})
+
+
+def test_a_link_to_a_file_stays_a_link_to_the_new_content(tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "link").symlink_to("file")
+    write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_text() == "new"

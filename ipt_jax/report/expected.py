@@ -21,7 +21,7 @@ class Fields(NamedTuple):
 
 
 class Each(NamedTuple):
-    """A list, or the values of an object (`of_object`), all of one shape."""
+    """A list, or the values of an object (`of_object`), all of one shape; those of an object may be null."""
 
     shape: Any
     of_object: bool = False
@@ -94,7 +94,9 @@ def misfit(value: Any, shape: Any, place: str = "") -> str:
         if not isinstance(value, Mapping if shape.of_object else list):
             return f"{place!r} should be {'an object' if shape.of_object else 'a list'}"
         parts = value.items() if shape.of_object else enumerate(value)
-        found = (misfit(part, shape.shape, f"{place}.{key}") for key, part in parts if part is not None)
+        found = (
+            misfit(part, shape.shape, f"{place}.{key}") for key, part in parts if not (shape.of_object and part is None)
+        )
         return next(filter(None, found), "")
     if not isinstance(value, Mapping):
         return f"{place!r} should be an object" if place else "an object is expected"
