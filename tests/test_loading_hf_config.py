@@ -134,7 +134,7 @@ def test_a_size_that_cannot_be_is_named_with_its_value(family, value):
 def test_fields_that_say_where_a_model_comes_from_are_passed_over_and_told_of(tmp_path, caplog):
     told = {"_num_labels": 1, "auto_map": {"AutoModelForCausalLM": "modeling_x.Y"}, "model_max_length": 4096}
     folder = tiny.write_hf_folder(tmp_path, **told, padding_side="")
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="ipt_jax"):
         loading.load(str(folder))
     assert caplog.messages == [f"{folder}/config.json: passed over _num_labels, auto_map, model_max_length"]
 
@@ -234,3 +234,10 @@ def test_an_ignored_field_is_understood():
     hf = HfConfig({"max_window_layers": 28, "sliding_window": 4096})
     hf.ignore("max_window_layers", "not_there")
     assert hf.unused() == {"sliding_window": 4096}
+
+
+def test_more_heads_than_the_width_has_numbers_are_refused(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path, "gpt2")
+    (folder / "config.json").write_text(json.dumps(tiny.hf_config("gpt2", n_embd=2, n_head=4)))
+    with pytest.raises(InputError, match="4 heads and 4 key-value heads of width 0 cannot be"):
+        loading.outline(str(folder))

@@ -169,6 +169,13 @@ def test_an_end_token_that_the_vocabulary_lacks_is_refused(tmp_path):
         module.from_folder(folder)
 
 
+def test_half_a_character_in_a_tokenizers_settings_is_refused(tmp_path):
+    folder = tiny.write_hf_folder(tmp_path)
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "\\ud800"}')
+    with pytest.raises(InputError, match=r"tokenizer_config.json is not valid JSON .*half a surrogate pair"):
+        module.from_folder(folder)
+
+
 @pytest.mark.parametrize("name", ["vocab.json", "merges.txt"])
 def test_damaged_older_vocabulary_files_are_refused_with_the_file_to_add(tmp_path, name):
     folder = tiny.write_hf_folder(tmp_path, "gpt2")

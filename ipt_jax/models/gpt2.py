@@ -20,7 +20,8 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
     hf.require("add_cross_attention", False)
     hf.ignore("reorder_and_upcast_attn")  # scores and softmax are float32 here in any case
     embed, heads, layers = hf.whole("n_embd"), hf.whole("n_head"), hf.whole("n_layer", most=MOST_LAYERS)
-    scale = hf.one_of("scale_attn_weights", {True: (embed // heads) ** -0.5, False: 1.0}, True)
+    width = embed // heads
+    scale = hf.one_of("scale_attn_weights", {True: max(width, 1) ** -0.5, False: 1.0}, True)  # 0 is refused later
     by_layer = hf.one_of("scale_attn_by_inverse_layer_idx", {True: True, False: False}, False)
     return DecoderConfig(
         vocab_size=hf.whole("vocab_size"),
@@ -29,7 +30,7 @@ def config_from_hf(fields: Mapping[str, Any]) -> DecoderConfig:
         num_layers=layers,
         num_heads=heads,
         num_kv_heads=heads,
-        head_dim=embed // heads,
+        head_dim=width,
         mlp_dim=hf.whole("n_inner", 4 * embed),
         max_positions=hf.whole("n_positions", 1024),
         norm="layer_norm",

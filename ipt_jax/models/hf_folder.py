@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ipt_jax.errors import InputError
+from ipt_jax.json_text import check_characters
 from ipt_jax.models.safetensors_file import SafetensorsFile
 from ipt_jax.models.torch_bin import TorchBinFile
 
@@ -24,7 +25,9 @@ def read_json(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        content = json.loads(text)
+        check_characters(text, content)
     except (ValueError, RecursionError, OSError) as error:
         raise InputError(f"{path} is not valid JSON ({error}); download it again") from error
     if not isinstance(content, dict):
