@@ -103,7 +103,7 @@ def execution_matches(
       FileNotFoundError: there is no such database.
     """
     for path in dict.fromkeys(path for *_, path in pairs):
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise FileNotFoundError(f"there is no SQLite database {str(path)!r}")
     count = min(workers or min(os.cpu_count() or 1, 8), len(pairs) or 1)
     with contextlib.ExitStack() as stack:
@@ -254,7 +254,7 @@ def execution_metric(database_of: Callable[[str], Path]) -> Metric:
 
     def rows(predictions: Sequence[str], examples: Sequence[Judged]) -> Rows | None:
         paths = [database_of(example.details["db_id"]) for example in examples]
-        if missing := sorted({str(path) for path in paths if not path.is_file()}):
+        if missing := sorted({str(path) for path in paths if not os.path.isfile(path)}):
             if len(missing) < len(set(paths)):
                 logging.warning("no execution_match: %s databases are missing: %s", len(missing), ", ".join(missing))
             return None
