@@ -182,7 +182,11 @@ def _write_run(folder: Path) -> None:
     """A working directory with finished runs, one that failed and one that is not finished."""
     from report_samples import FAILED, UNFINISHED, add_search, make_workdir
 
+    from ipt_jax.storage import read_json, write_json
+
     make_workdir(folder, examples=4, methods=((0, 0, None, 0, 0.1), (4, 1, "dense", 0, 0.6)))
+    for path in folder.glob("runs/*/result.json"):
+        write_json(path, {**read_json(path), "metrics": {"bleu_unifiedskg": {"title": "BLEU", "meaning": "n-grams"}}})
     add_search(folder, {1e-2: {0: FAILED}, 3e-2: {0: UNFINISHED}}, examples=4)
 
 

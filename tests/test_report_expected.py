@@ -32,6 +32,7 @@ def tuned(workdir):
         ({"prompt_source": "x"}, "'prompt_source' should be an object"),
         ({"scores": []}, "'scores' should be an object"),
         ({"scores": {"signatures": {"bleu": 1}}}, "'scores.signatures.bleu' should be a text"),
+        ({"metrics": {"bleu": "BLEU"}}, "'metrics.bleu' should be an object"),
         ({"seconds": {"train": "x"}}, "'seconds.train' should be a number"),
         ({"overlap": {"same_input": 1, "near_duplicate": 0, "examples": 0}}, "'overlap.examples' should be a whole"),
         ({"examples": -1}, "'examples' should be a whole number from 0"),

@@ -54,6 +54,7 @@ RESULT = Fields(
         "layout": Fields({}, {"selection": TEXT}),
         "prompt_source": Fields({}, {"run": TEXT, "task": TEXT, "method": TEXT}),
         "scores": Fields({}, {"signatures": Each(TEXT, of_object=True)}),
+        "metrics": Each(Fields({}, {"title": TEXT, "meaning": TEXT}), of_object=True),
         "training": Fields({}, _TRAINING),
         "seconds": Each(NUMBER, of_object=True),
         "arithmetic": Each(Kind("a number", lambda value: type(value) in (int, float)), of_object=True),
