@@ -284,6 +284,7 @@ def settings_of(described: Mapping[str, Any], place: str | os.PathLike) -> ml_co
 def _axes(settings: Mapping[str, Any], base: Mapping[str, Any], path=()) -> Iterable[tuple[tuple[str, ...], tuple]]:
     for key, value in settings.items():
         if isinstance(value, dict):
-            yield from _axes(value, base[key], (*path, key))
+            inner = base.get(key)  # none of an option that the task does not have
+            yield from _axes(value, inner if isinstance(inner, dict) else {}, (*path, key))
         elif isinstance(value, tuple) and not isinstance(base.get(key), tuple):
             yield (*path, key), value

@@ -235,6 +235,7 @@ def test_whether_stop_texts_are_held_back_is_no_matter_where_there_are_none():
         ("training.weight_decay", float("nan"), r"config\.training\.weight_decay=nan must be a finite number"),
         ("training.learning_rate", (0.1, 10**400), r"config\.training\.learning_rate=10+.* must be a finite number"),
         ("training.learning_rate", (), r"config\.training\.learning_rate=\(\) has no value"),
+        ("runs", {"a": {"task": {"options": {"a": {"b": 1}}}}}, "is not an option of task 'sample'"),
         ("task.options", None, r"config\.task\.options=None must be a section"),
     ],
 )

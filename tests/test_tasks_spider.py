@@ -168,6 +168,8 @@ def test_a_question_about_an_unknown_database_is_an_error_with_file_line_and_rec
         ({"column_names_original": [[0, None]]}, "'column_names_original'"),
         ({"column_names_original": [[3, "x"]]}, "'column_names_original'"),
         ({"column_names_original": [["0", "x"]]}, "'column_names_original'"),
+        ({"column_names_original": [[-0.0, "x"]]}, "'column_names_original'"),
+        ({"foreign_keys": [[True, 1]]}, "'foreign_keys'"),
         ({"foreign_keys": [[1, 8]]}, "'foreign_keys'"),
         ({"foreign_keys": [[1]]}, "'foreign_keys'"),
         ({"foreign_keys": None}, "'foreign_keys'"),

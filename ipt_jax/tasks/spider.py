@@ -218,7 +218,8 @@ def _is_pair(value: Any, indices: range, kind: type) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 2
+        and type(value[0]) is int  # a float or a truth value may be equal to an index and is none
         and value[0] in indices
-        and isinstance(value[1], kind)
+        and type(value[1]) is kind
         and (kind is str or value[1] in indices)
     )
