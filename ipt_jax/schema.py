@@ -7,6 +7,7 @@ are the sections of `DECIDES`, nested as they stand in a config.
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -315,10 +316,11 @@ def walk(kind: type = Experiment, path: tuple[str, ...] = ()) -> Iterator[tuple[
             yield from walk(field.default_factory, (*path, field.name))
 
 
-def decisive() -> Iterator[tuple[tuple[str, ...], Leaf]]:
+@functools.cache
+def decisive() -> tuple[tuple[tuple[str, ...], Leaf], ...]:
     """The settings that decide a result, `seed` last: whether it matters depends on the others."""
     found = [(path, leaf) for path, leaf in walk() if path[0] in DECIDES and leaf.setting.in_config]
-    return iter(sorted(found, key=lambda pair: len(pair[0]) == 1))
+    return tuple(sorted(found, key=lambda pair: len(pair[0]) == 1))
 
 
 def before() -> dict[str, dict[str, Any]]:

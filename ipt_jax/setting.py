@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import numbers
 import sys
 import typing
@@ -72,8 +73,13 @@ def setting(default: Any, meaning: str, **known: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def leaves(kind: type) -> Iterator[Leaf]:
+@functools.cache
+def leaves(kind: type) -> tuple[Leaf, ...]:
     """The settings of a dataclass, in their order; fields that are sections of their own are none."""
+    return tuple(_leaves(kind))
+
+
+def _leaves(kind: type) -> Iterator[Leaf]:
     types = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):
         if "setting" in field.metadata:

@@ -80,7 +80,7 @@ def test_exchanges_grow_with_the_devices_that_share_a_model_and_are_none_on_one(
     trained = next(each for each in planned["llama-2-7b"] if each.steps)
     sent = [trained.step(Split(H200, 1, model)).sent for model in (1, 2, 4, 8)]
     assert sent[0] == 0 and sent == sorted(sent) and sent[-1] < 2 * sent[1]
-    # Groups share the rows: each sends for its own rows only; what it sends for all prompts, and their gradient, is small.
+    # Groups share the rows: each sends for its own only. What it sends for all prompts, and their gradient, is small.
     assert trained.step(Split(H200, 4, 2)).sent == pytest.approx(sent[1] / 4, rel=0.02)
 
 
