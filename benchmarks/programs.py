@@ -69,8 +69,8 @@ def report(program: str, flags: Any) -> dict[str, Any]:
     mesh = jax.make_mesh((flags.data, flags.model), ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     build = {"training": _training, "prefill": _prefill, "decode": _decode}[program]
     done, planned = build(config, mesh, flags)
-    exchanges, held = compiled.exchanges(done.as_text()), done.memory_analysis()
-    found = compiled.summary(exchanges, flags.data, flags.model)
+    exchanged, held = compiled.exchanges(done.as_text()), done.memory_analysis()
+    found = compiled.summary(exchanged, flags.data, flags.model)
     return {
         "program": program,
         "layers": config.num_layers,
@@ -80,7 +80,7 @@ def report(program: str, flags: Any) -> dict[str, Any]:
         "flop": done.cost_analysis()["flops"],
         "arguments": held.argument_size_in_bytes,
         "temporary": held.temp_size_in_bytes,
-        "origins": sorted({(each.kind, each.bytes, each.origin) for each in exchanges if each.bytes >= SMALL}),
+        "origins": sorted({(each.kind, each.bytes, each.origin) for each in exchanged if each.bytes >= SMALL}),
     }
 
 

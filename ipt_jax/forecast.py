@@ -133,13 +133,13 @@ class Forecast:
             gradient_bytes=4 * self.untrained * prompt_rows * config.embed_dim,
             recomputed=self._policy(split) == "block",
         )
-        sent, exchanges = collectives.total(found, split.data, split.model)
+        sent, exchanged = collectives.total(found, split.data, split.model)
         return Work(
             self.train / self.steps * self._share(split, tokens, targets, before=prompt_rows),
             _READS_PER_STEP * parameters(self.lm, split.model) * split.device.itemsize,
             _RUNS_PER_STEP * config.num_layers,
             sent,
-            exchanges * training.accumulate,
+            exchanged * training.accumulate,
         )
 
     def _policy(self, split: Split) -> str:
@@ -170,10 +170,10 @@ class Forecast:
         found = collectives.inference(
             config, split.model, collectives.Rows(positions, positions, rows), itemsize=split.device.itemsize
         )
-        sent, exchanges = collectives.total(found, split.data, split.model)
+        sent, exchanged = collectives.total(found, split.data, split.model)
         groups = self._answers / rows_that_enter(self._together(split), split.data)
         flop = self.prefill * self._share(split, mean, 1)
-        return Work(flop, sent=sent, exchanges=exchanges * max(1.0, groups))
+        return Work(flop, sent=sent, exchanges=exchanged * max(1.0, groups))
 
     def _decoding(self, split: Split) -> Work:
         """Steps of as many rows as fit: each reads all weights once, and every row's keys and values."""
@@ -184,9 +184,9 @@ class Forecast:
         read = parameters(self.lm, split.model) * split.device.itemsize + rows * positions * self._cached(split)
         newest = collectives.Rows(rows * beams, rows * beams, rows * beams)
         found = collectives.inference(config, split.model, newest, itemsize=split.device.itemsize)
-        sent, exchanges = collectives.total(found, split.data, split.model)
+        sent, exchanged = collectives.total(found, split.data, split.model)
         flop = self.decode * self._share(split, 1, 1, before=mean)
-        return Work(flop, steps * read, steps * config.num_layers, steps * sent, steps * exchanges)
+        return Work(flop, steps * read, steps * config.num_layers, steps * sent, steps * exchanged)
 
     def _together(self, split: Split) -> int:
         """Rows that all devices decode at once."""

@@ -26,25 +26,7 @@ from ipt_jax.storage import (
     append_rows,
     create_json,
     read_json,
-    read_rows,
-    repair,
-    write_json,
-    write_text,
 )
-
-__all__ = [
-    "RunFolder",
-    "append_rows",
-    "method_label",
-    "read_json",
-    "read_rows",
-    "repair",
-    "run_folders",
-    "run_id",
-    "sync_results",
-    "write_json",
-    "write_text",
-]
 
 _NUMBER_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 

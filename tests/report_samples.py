@@ -11,7 +11,8 @@ from pathlib import Path
 from judged import examples_of, single
 
 from ipt_jax.metrics.bleu import BLEU_DART_OFFICIAL, BLEU_UNIFIEDSKG, SENTENCE_BLEU
-from ipt_jax.results import RunFolder, append_rows, method_label, run_id, write_json
+from ipt_jax.results import RunFolder, method_label, run_id
+from ipt_jax.storage import append_rows, write_json
 
 _PEOPLE = ("Ada Brenner", "Tomas Okafor", "Lidia Varga", "Henrik Sato", "Mina Delacroix", "Oskar Mbeki", "Ruth Almeida")
 _PLACES = ("Norhaven", "Port Calder", "Velmora", "Östring", "San Telmo", "Ilmen Bay")

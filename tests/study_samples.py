@@ -7,7 +7,8 @@ import random
 import sys
 from pathlib import Path
 
-from ipt_jax.results import RunFolder, append_rows, method_label, run_id, write_json
+from ipt_jax.results import RunFolder, method_label, run_id
+from ipt_jax.storage import append_rows, write_json
 
 TASKS = ("dart", "logic2text", "mtop")
 ICL, PT, IPT = (0, 1, "dense"), (25, 0, None), (25, 1, "dense")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ipt_jax.results import read_rows
+from ipt_jax.storage import read_rows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"

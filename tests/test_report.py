@@ -21,7 +21,8 @@ from ipt_jax.report.curves import curve, smooth, training_curves
 from ipt_jax.report.figures import Axes
 from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
-from ipt_jax.results import RunFolder, append_rows, read_json, run_folders, write_json
+from ipt_jax.results import RunFolder, run_folders
+from ipt_jax.storage import append_rows, read_json, write_json
 from tests.report_samples import METHODS, STUDY, make_workdir
 
 

@@ -7,7 +7,7 @@ from ipt_jax.report.answer import answer
 from ipt_jax.report.collect import collect
 from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
-from ipt_jax.results import write_json
+from ipt_jax.storage import write_json
 from tests.report_samples import METHODS, make_workdir
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from ipt_jax.report import render
 from ipt_jax.report.collect import collect
-from ipt_jax.results import append_rows, read_rows, run_folders
+from ipt_jax.results import run_folders
+from ipt_jax.storage import append_rows, read_rows
 from tests.chromium import BROWSER, Chromium
 from tests.report_samples import METHODS, make_workdir
 

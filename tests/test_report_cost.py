@@ -5,7 +5,8 @@ import pytest
 from ipt_jax.report.collect import collect
 from ipt_jax.report.cost import cost, facts, overlap
 from ipt_jax.report.page import render
-from ipt_jax.results import read_json, run_folders, write_json
+from ipt_jax.results import run_folders
+from ipt_jax.storage import read_json, write_json
 from tests.report_samples import METHODS, make_workdir
 
 SHARED = {"same_input": 24, "near_duplicate": 231, "examples": 5097}

@@ -11,7 +11,8 @@ from ipt_jax.report.cost import conditions
 from ipt_jax.report.empties import cautions, many_empty
 from ipt_jax.report.methods import Method, Setting
 from ipt_jax.report.runs import Run
-from ipt_jax.results import append_rows, read_json, read_rows, run_folders, write_json
+from ipt_jax.results import run_folders
+from ipt_jax.storage import append_rows, read_json, read_rows, write_json
 from tests.report_samples import METHODS, make_workdir
 
 

@@ -7,8 +7,8 @@ from report_samples import make_workdir
 
 from ipt_jax.report import render
 from ipt_jax.report.collect import collect
-from ipt_jax.results import read_json, read_rows, run_folders, write_json
-from ipt_jax.storage import write_rows
+from ipt_jax.results import run_folders
+from ipt_jax.storage import read_json, read_rows, write_json, write_rows
 
 
 @pytest.fixture

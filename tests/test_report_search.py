@@ -12,7 +12,8 @@ from ipt_jax.report.curves import search_curve
 from ipt_jax.report.explorer import explorer_columns
 from ipt_jax.report.findings import findings
 from ipt_jax.report.search_tables import as_files, search_table
-from ipt_jax.results import read_json, run_folders, write_json
+from ipt_jax.results import run_folders
+from ipt_jax.storage import read_json, write_json
 from tests.report_samples import FAILED, LOSSES, METHODS, UNFINISHED, add_search, make_workdir
 
 

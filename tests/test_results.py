@@ -15,19 +15,8 @@ from hypothesis import strategies as st
 
 from ipt_jax import storage
 from ipt_jax.errors import InputError
-from ipt_jax.results import (
-    RunFolder,
-    append_rows,
-    method_label,
-    read_json,
-    read_rows,
-    repair,
-    run_folders,
-    run_id,
-    sync_results,
-    write_json,
-    write_text,
-)
+from ipt_jax.results import RunFolder, method_label, run_folders, run_id, sync_results
+from ipt_jax.storage import append_rows, read_json, read_rows, repair, write_json, write_text
 
 PACKAGE = Path(storage.__file__).parent
 
@@ -209,7 +198,7 @@ def test_concurrent_writers_lose_no_row_and_mix_none(tmp_path):
 
 
 def test_a_row_with_a_unique_key_is_appended_once_by_any_number_of_writers(tmp_path):
-    source = "from ipt_jax.results import append_rows; append_rows(sys.argv[1], [{'run': 'a'}], unique_key='run')"
+    source = "from ipt_jax.storage import append_rows; append_rows(sys.argv[1], [{'run': 'a'}], unique_key='run')"
     writers = [start_python(source, str(tmp_path / "rows.jsonl")) for _ in range(4)]
     assert [each.communicate(timeout=60)[1] for each in writers] == [""] * 4
     assert append_rows(tmp_path / "rows.jsonl", [{"run": "a"}, {"run": "b"}], unique_key="run") == 1

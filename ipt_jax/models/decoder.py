@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ipt_jax.models import attention, cache
-from ipt_jax.models.attention import Pair, ScoreRule
+from ipt_jax.models import cache
+from ipt_jax.models.attention import Pair, ScoreRule, alibi_slopes, behind, causal_attention, plain_attention
 from ipt_jax.models.blocked_attention import blocked_attention
 from ipt_jax.models.blocks import Block, Linear, Norm
 from ipt_jax.models.config import DecoderConfig, LayerTraits
@@ -50,7 +50,7 @@ class Decoder(nnx.Module):
 
     def rule(self, traits: LayerTraits) -> ScoreRule:
         c = self.config
-        slopes = attention.alibi_slopes(c.num_heads) if c.positions == "alibi" else None
+        slopes = alibi_slopes(c.num_heads) if c.positions == "alibi" else None
         return ScoreRule(traits.score_scale, c.score_softcap, slopes, traits.window)
 
     def block(self, index: int | jax.Array) -> tuple[Block, LayerTraits]:
@@ -171,7 +171,7 @@ class FrozenDecoder:
         The norm waits for `project` because only the rows that are projected need it.
         """
         decoder = nnx.merge(self.graphdef, params)
-        attend = functools.partial(attention.causal_attention, implementation=self.attention)
+        attend = functools.partial(causal_attention, implementation=self.attention)
         with jax.default_matmul_precision("highest"):
             x, angles = decoder.enter(embeddings, _positions(embeddings))
             return decoder.run(x, angles, attend, self.config.num_layers, "none")[0]
@@ -216,11 +216,11 @@ class FrozenDecoder:
             block, traits = decoder.block(last)
             kept = block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary))
             if before is not None:
-                kept = attention.behind((before[0][last], before[1][last]), *kept)
+                kept = behind((before[0][last], before[1][last]), *kept)
             positions = known + places
 
             def attend_all(query, _key, _value):  # not to the keys and values of the chosen rows alone
-                return attention.plain_attention(query, *kept, decoder.rule(traits), positions), None
+                return plain_attention(query, *kept, decoder.rule(traits), positions), None
 
             x = jnp.take_along_axis(x, places[..., None], axis=1)
             angles = tuple(rotary.angles(positions) for rotary in self.config.rotaries)
@@ -230,7 +230,7 @@ class FrozenDecoder:
     def _attend_for_gradients(self):
         if self.attention == "xla":
             return blocked_attention
-        return functools.partial(attention.causal_attention, implementation=self.attention)
+        return functools.partial(causal_attention, implementation=self.attention)
 
     def normalise(self, params: Any, hidden: jax.Array) -> jax.Array:
         """The final norm: [..., D] → hidden states [..., E] as Hugging Face's `last_hidden_state` gives them."""
@@ -277,7 +277,7 @@ class FrozenDecoder:
                 kept = extend(index, key, value)
                 if self.attention == "xla" or before is not None:
                     return cache.prefill_attention(query, kept, rule), kept
-                return attention.causal_attention(query, key, value, rule, implementation=self.attention), kept
+                return causal_attention(query, key, value, rule, implementation=self.attention), kept
 
             return block(x, _chosen(angles, traits.rotary), attend)
 

@@ -15,7 +15,8 @@ from ipt_jax.report.expected import CONFIG, METRICS, PREDICTION, RESULT, Fields,
 from ipt_jax.report.methods import Method, Setting, table_order
 from ipt_jax.report.runs import Run, Unscored, identity
 from ipt_jax.report.search import Candidate, Search, candidates_of
-from ipt_jax.results import RunFolder, read_json, read_rows, run_folders
+from ipt_jax.results import RunFolder, run_folders
+from ipt_jax.storage import read_json, read_rows
 
 _SETTING_KEYS = ("task", "task_title", "split", "examples", "data_hash", "metric", "dtype", "decoding")
 _SETTING_KEYS += ("model", "model_fingerprint")  # other weights under one name are another model

@@ -31,7 +31,7 @@ from ipt_jax.report.search_tables import search_table
 from ipt_jax.report.table_files import blocks_of_claims, blocks_of_views
 from ipt_jax.report.transfer import transfers
 from ipt_jax.report.views import View, views, views_across
-from ipt_jax.results import write_text
+from ipt_jax.storage import write_text
 
 
 def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | None = None) -> Path:
