@@ -84,10 +84,10 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
     from benchmarks.profile import kernels
-    from ipt_jax import work_list
-    from ipt_jax.generation import generate
+    from ipt_jax.decoding import schedule
+    from ipt_jax.decoding.generation import generate
+    from ipt_jax.decoding.settings import Search
     from ipt_jax.models import loading
-    from ipt_jax.search import Search
 
     inputs = json.loads((folder / "inputs.json").read_text())
     if settings["model"] == SMOLLM2:
@@ -98,7 +98,7 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
         tokenizer, stop = NoText(decoder.config.vocab_size), ()
     search = Search(settings["max_new_tokens"], stop, settings["beams"])
     if settings.get("early_exit"):  # a batch is decoded until its last row is done; only then the next one enters
-        work_list._ENTER_SHARE = 1
+        schedule._ENTER_SHARE = 1
     work = [(0, row) for row in inputs["rows"]]
     prompts = jnp.zeros((1, 0, decoder.config.embed_dim))
 
@@ -128,7 +128,7 @@ def theirs(folder: Path, settings: dict[str, Any]) -> Round:
     inputs = json.loads((folder / "inputs.json").read_text())
     rows, stops = inputs["rows"][: settings.get("rows_tried")], torch.tensor(inputs["stops"], dtype=torch.long)
     if settings["model"] == SMOLLM2:
-        from ipt_jax.models.locate import locate
+        from ipt_jax.models.files.locate import locate
 
         path = locate(SMOLLM2)
         model = transformers.AutoModelForCausalLM.from_pretrained(

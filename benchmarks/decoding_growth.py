@@ -18,8 +18,8 @@ def growth(folder: Path, settings: dict[str, Any]) -> Round:
     """A side that times our decoding of GPT-2's shape as one number grows: name → [(value, seconds)]."""
     import jax.numpy as jnp
 
-    from ipt_jax.generation import generate
-    from ipt_jax.search import Search
+    from ipt_jax.decoding.generation import generate
+    from ipt_jax.decoding.settings import Search
 
     decoder, params = side_by_side.load_ours(folder, "float32")
     tokenizer, prompts = NoText(decoder.config.vocab_size), jnp.zeros((1, 0, decoder.config.embed_dim))

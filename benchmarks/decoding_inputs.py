@@ -42,8 +42,8 @@ def write_inputs(folder: Path, case: dict[str, Any], data_dir: Path) -> None:
         rows = random.integers(3, MODELS[case["model"]]["vocab_size"], (case["rows"], case["context"])).tolist()
     else:
         from ipt_jax.models import tokenizer as tokenizers
-        from ipt_jax.models.gguf_file import GgufFile
-        from ipt_jax.models.locate import locate
+        from ipt_jax.models.files.gguf import GgufFile
+        from ipt_jax.models.files.locate import locate
 
         path = locate(SMOLLM2)
         tokenizer = tokenizers.from_gguf(GgufFile(path).fields, str(path))
@@ -54,7 +54,7 @@ def write_inputs(folder: Path, case: dict[str, Any], data_dir: Path) -> None:
 
 def one_shot_texts(case: dict[str, Any], data_dir: Path, cache_dir: Path, random: np.random.Generator) -> list[str]:
     """Real inputs, each after a demonstration of its own, drawn at random from as many of the training split."""
-    from ipt_jax.layout import Template
+    from ipt_jax.rows.layout import Template
     from ipt_jax.tasks import get_task
     from ipt_jax.tasks.base import load_split
 

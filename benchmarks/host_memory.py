@@ -11,11 +11,11 @@ import argparse
 import resource
 
 from ipt_jax.configs.paper import prompt_length
-from ipt_jax.execution import cache_dir
-from ipt_jax.experiment import resolve
-from ipt_jax.plan import preparers
-from ipt_jax.preparation import rows_of
-from ipt_jax.runs import populations
+from ipt_jax.experiment.expand import populations
+from ipt_jax.experiment.experiment import resolve
+from ipt_jax.experiment.of_run import rows_of
+from ipt_jax.plan.plan import preparers
+from ipt_jax.runtime.caches import cache_dir
 
 
 def peak() -> float:

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipt_jax.accelerators import describe_devices
+from ipt_jax.runtime.accelerators import describe_devices
 
 SIZE, ROUNDS = 2048, 10
 # From the widest down: a processor's flags in /proc/cpuinfo, and XLA's name for what they mean.

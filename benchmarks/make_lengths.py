@@ -34,8 +34,8 @@ def lengths_of(examples: Sequence[Any], tokenizer: Any, chosen: Sequence[int]) -
     Args:
       examples: of the training split, with id, input and target.
     """
-    from ipt_jax.layout import Demonstration, Template, encode
     from ipt_jax.retrieval import Pool, bm25_neighbours
+    from ipt_jax.rows.layout import Demonstration, Template, encode
 
     ids, inputs, targets = (list(examples[column]) for column in ("id", "input", "target"))
     queries = Pool([ids[i] for i in chosen], [inputs[i] for i in chosen], "train")

@@ -25,7 +25,7 @@ def needed_flop(config: Any, prompt_rows: int, rows: Sequence[tuple[int, int]], 
       prompt_rows: P.
       rows: tokens before the targets and targets of each row of a member, the prompt's not among them.
     """
-    from ipt_jax.arithmetic import row_flop
+    from ipt_jax.cost.arithmetic import row_flop
 
     sources, targets = np.array(rows, float).reshape(-1, 2).T
     prompt = row_flop(config, prompt_rows, 0, gradient=True)

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from ipt_jax.configs.paper import table1
-from ipt_jax.experiment import resolve
-from ipt_jax.feed import Feed
-from ipt_jax.flat_rows import row_sizes
-from ipt_jax.order import RULE, RULES, Order
-from ipt_jax.plan import preparers
-from ipt_jax.population import Member
-from ipt_jax.preparation import Preparer, rows_of
-from ipt_jax.results import RunFolder
-from ipt_jax.runs import Run
+from ipt_jax.experiment.experiment import resolve
+from ipt_jax.experiment.of_run import rows_of
+from ipt_jax.experiment.run import Run
+from ipt_jax.plan.plan import preparers
+from ipt_jax.rows.flat_rows import row_sizes
+from ipt_jax.rows.order import RULE, RULES, Order
+from ipt_jax.rows.preparation import Preparer
+from ipt_jax.training.feed import Feed, Learner
 
 
 def counted(preparer: Preparer, run: Run, rule: int) -> list[str]:
@@ -31,7 +29,7 @@ def counted(preparer: Preparer, run: Run, rule: int) -> list[str]:
     rows = rows_of(preparer, run, "train", with_target=True).rows
     dev = rows_of(preparer, run, "dev", with_target=True).rows[: training.dev_examples]
     limit = preparer.lm.decoder.config.max_positions - run.settings.layout.prompt_tokens
-    feed = Feed([Member(run, RunFolder(Path(), run.id), rows, dev, np.zeros(0))], limit, rule)
+    feed = Feed([Learner(run.settings.seed, rows, dev)], training, limit, rule)
     sizes = row_sizes(rows)
     order = Order(run.settings.seed, sizes[:, 0], training.batch_size, training.group_by_length, rule)
     real, computed, shapes = sizes[order.first(training.steps)].sum(axis=(0, 1)), np.zeros(2), set()

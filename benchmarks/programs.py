@@ -58,8 +58,9 @@ def report(program: str, flags: Any) -> dict[str, Any]:
     import jax
     from jax.sharding import AxisType
 
+    from benchmarks import compiled
     from benchmarks.shapes import config_of
-    from ipt_jax import collectives, compiled
+    from ipt_jax.cost import exchanges
 
     changes = {leaf: json.loads(value) for leaf, value in (change.split("=") for change in flags.change)}
     if program == "decode":
@@ -76,7 +77,7 @@ def report(program: str, flags: Any) -> dict[str, Any]:
         "layers": config.num_layers,
         "compiled": [[*key, count] for key, count in found.items()],
         "planned": [[*each] for each in planned],
-        "sent": collectives.total(planned, flags.data, flags.model)[0],
+        "sent": exchanges.total(planned, flags.data, flags.model)[0],
         "flop": done.cost_analysis()["flops"],
         "arguments": held.argument_size_in_bytes,
         "temporary": held.temp_size_in_bytes,
@@ -114,10 +115,10 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     import jax
     import numpy as np
 
-    from ipt_jax import collectives
-    from ipt_jax.batching import Batch
-    from ipt_jax.soft_prompt import SoftPrompts
-    from ipt_jax.training import Trainer
+    from ipt_jax.adapters.soft_prompt import SoftPrompts
+    from ipt_jax.cost import exchanges
+    from ipt_jax.rows.batching import Batch
+    from ipt_jax.training.step import Trainer
 
     decoder, params = _model(config, mesh)
     start = np.zeros((flags.members, flags.prompt_rows, config.embed_dim), np.float32)
@@ -139,11 +140,11 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     rates = _shape(mesh, (), flags.members, dtype="float32")
     done = Trainer.step.lower(trainer, state, params, rates, batch).compile()
     own = flags.members * flags.rows / mesh.shape["data"]
-    planned = collectives.training_step(
+    planned = exchanges.training_step(
         config,
         mesh.shape["data"],
         mesh.shape["model"],
-        collectives.Rows(own * flags.tokens, own * flags.tokens, own * flags.targets),
+        exchanges.Rows(own * flags.tokens, own * flags.tokens, own * flags.targets),
         flags.members * flags.prompt_rows / (mesh.shape["data"] if flags.axis == "members" else 1),
         itemsize=4,
         gradient_bytes=4 * start.size,
@@ -155,13 +156,14 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
 
 def _prefill(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     """The program with which a group of rows enters slots."""
-    from ipt_jax import collectives, slots
+    from ipt_jax.cost import exchanges
+    from ipt_jax.decoding import slots
 
     static, arguments = _entering(config, mesh, flags)
     done = slots._enter.lower(static, *arguments).compile()
     own = flags.rows / mesh.shape["data"]
-    rows = collectives.Rows(own * flags.tokens, own * (flags.tokens + flags.prompt_rows), own)
-    return done, collectives.inference(config, mesh.shape["model"], rows, itemsize=4)
+    rows = exchanges.Rows(own * flags.tokens, own * (flags.tokens + flags.prompt_rows), own)
+    return done, exchanges.inference(config, mesh.shape["model"], rows, itemsize=4)
 
 
 def _decode(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
@@ -169,7 +171,8 @@ def _decode(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     import jax
     import numpy as np
 
-    from ipt_jax import collectives, slots
+    from ipt_jax.cost import exchanges
+    from ipt_jax.decoding import slots
 
     static, arguments = _entering(config, mesh, flags)
     params, _, stops = arguments[:3]
@@ -183,13 +186,13 @@ def _decode(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     number = np.int32(0)
     done = slots._advance.lower(static, params, layers, stops, rows, carried, number, number).compile()
     own = flags.rows / mesh.shape["data"]
-    return done, collectives.inference(config, mesh.shape["model"], collectives.Rows(own, own, own), itemsize=4)
+    return done, exchanges.inference(config, mesh.shape["model"], exchanges.Rows(own, own, own), itemsize=4)
 
 
 def _entering(config: Any, mesh: Any, flags: Any) -> tuple[Any, tuple[Any, ...]]:
     """What `slots` compiles its programs for, and the arguments of the one that rows enter with."""
-    from ipt_jax import slots
-    from ipt_jax.greedy import Greedy
+    from ipt_jax.decoding import slots
+    from ipt_jax.decoding.greedy import Greedy
 
     decoder, params = _model(config, mesh)
     prompts = _shape(mesh, (), flags.members, flags.prompt_rows, config.embed_dim, dtype="float32")

@@ -92,7 +92,7 @@ def compare_with_jax(case: str, folder: Path) -> dict[str, Any]:
     import jax.numpy as jnp
 
     from ipt_jax.models.decoder import FrozenDecoder
-    from ipt_jax.models.hf_folder import WeightsFolder, read_json
+    from ipt_jax.models.files.hf_folder import WeightsFolder, read_json
     from ipt_jax.models.loading import HF_FAMILIES
     from ipt_jax.models.weights import fill
 

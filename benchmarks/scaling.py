@@ -19,16 +19,17 @@ from typing import Any
 
 from benchmarks import documents, jobs, shapes
 from benchmarks.side_by_side import table
-from ipt_jax import forecast as forecasting
-from ipt_jax import plan, slice_plan
 from ipt_jax.configs import common
 from ipt_jax.configs.paper import base
-from ipt_jax.devices import Device
+from ipt_jax.cost.hardware import Device
+from ipt_jax.cost.spread import Split, parse
 from ipt_jax.errors import InputError
-from ipt_jax.experiment import resolve
-from ipt_jax.forecast import Forecast, parameters
-from ipt_jax.runs import Run, populations
-from ipt_jax.slices import Split, parse
+from ipt_jax.experiment.expand import populations
+from ipt_jax.experiment.experiment import resolve
+from ipt_jax.experiment.run import Run
+from ipt_jax.plan import forecast as forecasting
+from ipt_jax.plan import plan, slice_table
+from ipt_jax.plan.forecast import Forecast, parameters
 
 EXPERIMENTS = ("table1", "similarity", "transfer", "demonstrations", "prompt_length")
 MODELS = ("bloom-1b1", "opt-1.3b", "gpt2-xl")
@@ -77,7 +78,7 @@ def models(slices: str, sample: int) -> str:
         config.models, config.data_dir = "", ""
         config.runs = common.paper_methods(base.PROMPT_TOKENS, base.SEEDS)
         found = [forecast for _, forecast in planned(resolve(config), config, sample)]
-        content = slice_plan.table(found, parse(slices))
+        content = slice_table.table(found, parse(slices))
         heading = f"{name}, {parameters(found[0].lm) / 1e9:.2f} billion parameters:"
         blocks.append(f"{heading}\n\n{table(content.header, content.rows)}")
     return "\n\n".join(blocks)
@@ -149,7 +150,7 @@ def _as_mesh(found: Any, count: int, device: Device) -> tuple[tuple[float, float
     training = evaluation = 0.0
     for name in dict.fromkeys(forecast.lm.name for _, forecast in found):
         own = [forecast for _, forecast in found if forecast.lm.name == name]
-        split = slice_plan.fastest(own, count, device)
+        split = slice_table.fastest(own, count, device)
         if split is None:
             raise InputError(f"--slices: {name} does not fit {Split(device, count).name}")
         seconds = [each.seconds(split) for each in own]
@@ -178,7 +179,7 @@ def _grown(size: int, works: Sequence[jobs.Job], count: int) -> list[str]:
 
 def _jobs(found: Any, device: Device) -> Works:
     """Devices of a group, as few as every population fits, and the populations as jobs on such groups."""
-    size = next(n for n in (1, 2, 4, 8) if all(slice_plan.fastest([each], n, device) for _, each in found))
+    size = next(n for n in (1, 2, 4, 8) if all(slice_table.fastest([each], n, device) for _, each in found))
     place = {run.id: str(index) for index, (group, _) in enumerate(found) for run in group}
     works = []
     for index, (group, forecast) in enumerate(found):
@@ -188,7 +189,7 @@ def _jobs(found: Any, device: Device) -> Works:
 
 
 def _on_group(forecast: Forecast, size: int, device: Device) -> tuple[float, float]:
-    return forecast.seconds(slice_plan.fastest([forecast], size, device))
+    return forecast.seconds(slice_table.fastest([forecast], size, device))
 
 
 if __name__ == "__main__":

@@ -292,7 +292,7 @@ def load_ours(folder: Path, dtype: str, attention: str = "xla") -> tuple[Any, An
     import jax.numpy as jnp
 
     from ipt_jax.models.decoder import FrozenDecoder
-    from ipt_jax.models.hf_folder import WeightsFolder, read_json
+    from ipt_jax.models.files.hf_folder import WeightsFolder, read_json
     from ipt_jax.models.loading import HF_FAMILIES
     from ipt_jax.models.weights import fill
 

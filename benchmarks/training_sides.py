@@ -30,8 +30,8 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
     from benchmarks.profile import kernels
-    from ipt_jax.soft_prompt import SoftPrompts
-    from ipt_jax.training import Trainer
+    from ipt_jax.adapters.soft_prompt import SoftPrompts
+    from ipt_jax.training.step import Trainer
 
     case, members = Case(**settings["case"]), settings["members"]
     decoder, params = side_by_side.load_ours(folder, settings["dtype"], settings.get("attention", "xla"))
@@ -72,8 +72,8 @@ def own_batches(case: Case, members: int, limit: int) -> tuple[list[np.ndarray],
 
     Shapes are those of a training of `TRAINED_STEPS`.
     """
-    from ipt_jax.batching import collate
-    from ipt_jax.layout import Row
+    from ipt_jax.rows.batching import collate
+    from ipt_jax.rows.layout import Row
 
     sizes = lengths_of(case)
     rows = [
@@ -83,11 +83,11 @@ def own_batches(case: Case, members: int, limit: int) -> tuple[list[np.ndarray],
     epoch, lengths, more = sorted_batches(case), sizes.sum(axis=1), []
     if case.task:
         try:
-            from ipt_jax.feed import shapes_for
-            from ipt_jax.order import Order
-            from ipt_jax.shapes import few_shapes
+            from ipt_jax.rows.order import Order
+            from ipt_jax.runtime.shapes import few_shapes
+            from ipt_jax.training.feed import shapes_for
         except ModuleNotFoundError:  # the package as it was before commit 0e74a07
-            from ipt_jax.batching import step_indices
+            from ipt_jax.rows.batching import step_indices
 
             epoch = [step_indices(0, step, case.batch, tuple(lengths.tolist())) for step in range(len(epoch))]
             more = [limit]

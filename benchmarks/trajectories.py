@@ -2,8 +2,9 @@
 
     python -m benchmarks.trajectories COMMIT [COMMIT]
 
-The second is by default the checkout as it is (`.`). Both run the same program, `tests/trajectory.py`, on models of two
-layers: three families, PT and IPT, populations of one and three. Differences are relative to the largest number.
+The second is by default the checkout as it is (`.`). Both run the same program, `tests/helpers/trajectory.py`, on
+models of two layers: three families, PT and IPT, populations of one and three. Differences are relative to the
+largest number.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def trajectories_of(commit: str) -> dict[str, np.ndarray]:
     with code_of(commit) as code, tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "trajectories.npz"
         environment = os.environ | {"PYTHONPATH": str(code)}
-        command = [sys.executable, str(code / "tests" / "trajectory.py"), str(out)]
+        command = [sys.executable, str(code / "tests" / "helpers" / "trajectory.py"), str(out)]
         subprocess.run(command, cwd=code, env=environment, check=True)
         with np.load(out) as file:
             return dict(file)

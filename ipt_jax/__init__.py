@@ -1,13 +1,26 @@
-"""In-context learning, prompt tuning and instruction prompt tuning of frozen language models, in JAX."""
+"""In-context learning, prompt tuning and instruction prompt tuning of frozen language models, in JAX.
+
+Nine words mean one thing each:
+
+Example     input, target, references
+Row         an example as token ids, with the place where the loss begins
+Adapter     what is trained beside the frozen model; the soft Prompt f32[P, E] is one
+LM          frozen functions, parameters, tokenizer
+Run         one resolved configuration
+Population  runs that differ only in what an adapter carries for itself, trained and decoded as one unit
+Request     what is to be continued: whose prompt, tokens, id
+Answer      what was written for a request
+Result      the row in result.json
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ipt_jax.checkpoints import load_prompt, save_prompt
+    from ipt_jax.adapters.files import load_prompt, save_prompt
     from ipt_jax.errors import InputError
-    from ipt_jax.finished_run import load_run
+    from ipt_jax.experiment.finished_run import load_run
     from ipt_jax.language_model import LanguageModel, load_lm
 
 __version__ = "0.1.0"
@@ -19,9 +32,9 @@ _HOMES = {
     "InputError": "errors",
     "LanguageModel": "language_model",
     "load_lm": "language_model",
-    "load_prompt": "checkpoints",
-    "load_run": "finished_run",
-    "save_prompt": "checkpoints",
+    "load_prompt": "adapters.files",
+    "load_run": "experiment.finished_run",
+    "save_prompt": "adapters.files",
 }
 
 

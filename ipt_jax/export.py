@@ -12,7 +12,7 @@ from absl import flags
 from ipt_jax import cli
 
 if TYPE_CHECKING:
-    from ipt_jax.checkpoints import Prompt
+    from ipt_jax.adapters.files import Prompt
 
 _FLAGS = flags.FlagValues()
 _PROMPT = flags.DEFINE_string("prompt", None, "Run folder, .safetensors, .npy or PEFT folder.", flag_values=_FLAGS)
@@ -29,9 +29,9 @@ _BASE_MODEL = flags.DEFINE_string(
 def main(argv: list[str]) -> None:
     import numpy as np
 
-    from ipt_jax.checkpoints import load_prompt, save_prompt
-    from ipt_jax.disk import make_folder
-    from ipt_jax.storage import write_bytes, write_text
+    from ipt_jax.adapters.files import load_prompt, save_prompt
+    from ipt_jax.workdir.disk import make_folder
+    from ipt_jax.workdir.json_files import write_bytes, write_text
 
     prompt, output = load_prompt(_PROMPT.value), Path(_OUTPUT.value)
     make_folder(output if _FORMAT.value == "peft" else output.parent)

@@ -13,17 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipt_jax import generation, scoring
-from ipt_jax.checkpoints import check_prompt
-from ipt_jax.decoding import Generation
+from ipt_jax.adapters.files import check_prompt
+from ipt_jax.adapters.soft_prompt import prepend
+from ipt_jax.decoding import generation, likelihood
+from ipt_jax.decoding.likelihood import Scored
+from ipt_jax.decoding.settings import Search
+from ipt_jax.decoding.strategy import Generation
 from ipt_jax.errors import InputError
 from ipt_jax.models import loading
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.programs import program
-from ipt_jax.scoring import Scored
-from ipt_jax.search import Search
-from ipt_jax.soft_prompt import prepend
+from ipt_jax.runtime.programs import program
 
 
 class LanguageModel:
@@ -91,8 +91,9 @@ class LanguageModel:
           prompt: f32[P, E] before every row, or None.
           batch_size: at most so many rows at once; 0: as many as the device's memory holds and make it faster.
           stop: texts that end a row, besides the end tokens. The text is cut before the first.
-          search: `max_new_tokens`, `num_beams`, `do_sample` and all other fields of `ipt_jax.search.Search`, which
-            says what they mean. A row's draws depend on `seed` and on its place in `rows`.
+          search: `max_new_tokens`, `num_beams`, `do_sample` and all other fields of
+            `ipt_jax.decoding.settings.Search`, which says what they mean. A row's draws depend on `seed` and on its
+            place in `rows`.
 
         Returns:
           What was generated for each row; with `num_return_sequences` above 1, a list for each row, best first
@@ -158,7 +159,7 @@ class LanguageModel:
                 )
         results: list[Any] = [None] * len(pairs)
         arrays = (self._lm.decoder, self._lm.params, jnp.asarray(prompt))
-        for index, scored in scoring.score(*arrays, pairs, batch_size=batch_size):
+        for index, scored in likelihood.score(*arrays, pairs, batch_size=batch_size):
             generation.check_finite(scored.log_probability, self.name, f"row {index}")
             results[index] = scored
         return results

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from absl import flags
 
-from ipt_jax import cli, config_flag, log
+from ipt_jax import cli, config_flag
 from ipt_jax.errors import InputError
+from ipt_jax.runtime import log
 
 _FLAGS = flags.FlagValues()
 config_flag.define(_FLAGS)
@@ -40,14 +41,17 @@ _PROCESS = flags.DEFINE_integer(
 
 def main(argv: list[str]) -> None:
     log.show_progress()
-    from ipt_jax import experiment, plan, processes, slices  # after the flags, so that --help answers at once
+    from ipt_jax.cost import spread  # after the flags, so that --help answers at once
+    from ipt_jax.experiment import experiment
+    from ipt_jax.plan import plan
+    from ipt_jax.runtime import processes
 
     config = config_flag.resolved(_FLAGS)
     workdir = _WORKDIR.value or f"runs/{config.name}"
     if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
         raise InputError("--plan and --list are for one process; leave --distributed out")
     if _PLAN.value:
-        print(plan.describe(config, workdir, _SLICES.value or slices.DEFAULT))
+        print(plan.describe(config, workdir, _SLICES.value or spread.DEFAULT))
         return
     if _LIST.value:
         for line in experiment.list_jobs(config, workdir):

@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, Any
 
 from absl import flags
 
-from ipt_jax import cli, log
-from ipt_jax.disk import make_folder
+from ipt_jax import cli
+from ipt_jax.decoding.settings import Search
 from ipt_jax.errors import InputError
-from ipt_jax.json_text import canonical_json
-from ipt_jax.locks import try_lock
-from ipt_jax.search import Search
-from ipt_jax.storage import append_rows, read_rows, repair, write_rows
+from ipt_jax.runtime import log
 from ipt_jax.tasks.reading import read_json_lines
+from ipt_jax.workdir.disk import make_folder
+from ipt_jax.workdir.json_files import append_rows, read_rows, repair, write_rows
+from ipt_jax.workdir.json_text import canonical_json
+from ipt_jax.workdir.locks import try_lock
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from ipt_jax.decoding import Generation
+    from ipt_jax.decoding.strategy import Generation
     from ipt_jax.models.loading import FrozenLM
 
 _log = logging.getLogger("ipt_jax.predict")  # its __name__ is __main__
@@ -106,7 +107,7 @@ def main(argv: list[str]) -> None:
     import jax
     from tqdm import tqdm
 
-    from ipt_jax.generation import generate
+    from ipt_jax.decoding.generation import generate
 
     inputs, output = _read_inputs(Path(_INPUT.value)), Path(_OUTPUT.value)
     make_folder(output.parent)
@@ -140,8 +141,8 @@ def _job(inputs: dict[str, str]) -> _Job:
     """Loads what the flags name, and lays the inputs out."""
     import numpy as np
 
-    from ipt_jax.checkpoints import check_prompt, load_prompt
-    from ipt_jax.finished_run import is_run, load_run
+    from ipt_jax.adapters.files import check_prompt, load_prompt
+    from ipt_jax.experiment.finished_run import is_run, load_run
     from ipt_jax.models import loading
 
     given = {name: value() for name, value in _SEARCH.items() if _FLAGS[name].present}

@@ -13,14 +13,15 @@ from typing import Any
 
 from absl import flags
 
-from ipt_jax import cli, json_text
-from ipt_jax.disk import make_folder
+from ipt_jax import cli
 from ipt_jax.errors import InputError
-from ipt_jax.storage import write_text
 from ipt_jax.tasks import get_task, parse_options
 from ipt_jax.tasks.base import SPLITS, Example, Task, subset
 from ipt_jax.tasks.reading import read_json_list, read_lines
 from ipt_jax.tasks.scores import Scores, score
+from ipt_jax.workdir import json_text
+from ipt_jax.workdir.disk import make_folder
+from ipt_jax.workdir.json_files import write_text
 
 _NAMED_IDS = 3  # How many ids a message lists.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
-RESTART, WRONG_INPUT = 75, 2  # see ipt_jax/preemption.py and ipt_jax/cli.py
+RESTART, WRONG_INPUT = 75, 2  # see ipt_jax/runtime/preemption.py and ipt_jax/cli.py
 _TAIL = 3000  # characters of a failed job's output that are shown
 _PR_SET_PDEATHSIG = 1
 

@@ -65,7 +65,7 @@ def finished(lm_folder, cache, tmp_path_factory):
     """The working directory of the small experiment with every method. Tests leave it as it is."""
     from small_config import config_for
 
-    from ipt_jax import experiment
+    from ipt_jax.experiment import experiment
 
     workdir = tmp_path_factory.mktemp("finished")
     experiment.run(config_for(lm_folder, cache), workdir)

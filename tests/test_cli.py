@@ -4,12 +4,10 @@ import os
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 from commands import call_file
-
-ROOT = Path(__file__).parents[1]
+from paths import ROOT
 
 COMMAND = """
     from absl import flags

@@ -8,9 +8,9 @@ from commands import call
 from tiny import tiny_lm, write_hf_folder
 from tolerances import LOG_PROBABILITY, close
 
-from ipt_jax.checkpoints import load_prompt, save_prompt
+from ipt_jax.adapters.files import load_prompt, save_prompt
 from ipt_jax.language_model import LanguageModel
-from ipt_jax.storage import read_rows
+from ipt_jax.workdir.json_files import read_rows
 
 PROMPT = np.random.default_rng(0).standard_normal((3, 32)).astype(np.float32)
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from absl import flags
+from paths import ROOT
 
 from ipt_jax import config_flag
 from ipt_jax.configs import common, dart
 from ipt_jax.errors import InputError
 
-ROOT = Path(__file__).parents[1]
 START = "from ipt_jax.configs import common\ndef get_config():\n    config = common.get_config()\n"
 
 

@@ -3,13 +3,12 @@
 import re
 import statistics
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-from ipt_jax.storage import read_rows
+from ipt_jax.workdir.json_files import read_rows
 
-ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "docs" / "results"
 PAGES = sorted(path for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("README.md"), *ROOT.glob("*/*.md")))
 ROWS = read_rows(RESULTS / "study" / "results.jsonl")

@@ -1,14 +1,12 @@
 """Shares of the tests: each test is in one of them, after the other selections."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import ROOT
 from rotation import share_of
 
 pytest_plugins = "pytester"
-ROOT = Path(__file__).parents[1]
 
 
 @given(st.integers(0, 50), st.integers(1, 12))

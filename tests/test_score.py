@@ -4,17 +4,16 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from commands import call
+from paths import ROOT
 
 from ipt_jax.errors import InputError
 from ipt_jax.score import judge_file, read_predictions, score_file
 from ipt_jax.tasks.base import load_split
-from ipt_jax.tasks.sample import Sample
+from ipt_jax.tasks.sample.task import Sample
 
-ROOT = Path(__file__).parents[1]
 IDS = ["test:0", "test:1", "test:2"]
 
 

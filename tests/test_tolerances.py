@@ -13,13 +13,12 @@ import other_instruction_set
 import pytest
 import tolerances
 from devices import simulated
-from test_models_golden import load_case
-from test_training_step import batch_of
+from model_cases import load_case
+from paths import HELPERS, TESTS
 from tolerances import ELEMENTARY, GRADIENT, LOG_PROBABILITY, close, error_of, table, within
+from training_batches import batch_of
 
-from ipt_jax.losses import member_losses
-
-TESTS = Path(__file__).parent
+from ipt_jax.training.losses import member_losses
 
 
 def test_an_error_is_relative_to_the_largest_number_or_to_the_scale_that_is_given():
@@ -81,7 +80,7 @@ def test_every_error_is_noted_where_the_environment_says_and_tabulated(tmp_path,
         "limit": ELEMENTARY.limit,
     }
     assert [row["error"] for row in rows] == [1e-7, 2e-7, 0.0, 1.0]
-    command = [sys.executable, str(TESTS / "tolerances.py"), str(tmp_path / "sse.jsonl")]
+    command = [sys.executable, str(HELPERS / "tolerances.py"), str(tmp_path / "sse.jsonl")]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert printed.splitlines()[0] == "| tolerance | limit | sse |"
     assert (
@@ -93,14 +92,14 @@ def test_every_error_is_noted_where_the_environment_says_and_tabulated(tmp_path,
 def test_names_are_those_that_tests_use_and_all_are_used():
     named = {value.name: name for name, value in vars(tolerances).items() if isinstance(value, tolerances.Tolerance)}
     assert all(name == other for name, other in named.items())
-    used = "".join(path.read_text() for path in TESTS.glob("test_*.py") if path.name != Path(__file__).name)
+    used = "".join(path.read_text() for path in TESTS.rglob("test_*.py") if path.name != Path(__file__).name)
     assert [name for name in named if not re.search(rf"\b{name}\b", used)] == []
 
 
 def test_nothing_else_in_the_tests_says_how_close_arrays_must_be():
     others = r"assert_allclose|allclose\(|assert_array_almost|\b[ar]tol="
     own = Path(__file__).name
-    assert [path.name for path in TESTS.glob("*.py") if path.name != own and re.search(others, path.read_text())] == []
+    assert [path.name for path in TESTS.rglob("*.py") if path.name != own and re.search(others, path.read_text())] == []
 
 
 def test_the_stated_condition_of_a_gradient_is_the_measured_one():

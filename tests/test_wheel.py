@@ -11,14 +11,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 from tiny import write_hf_folder
 
 from ipt_jax.configs import quickstart
-from ipt_jax.storage import read_rows
+from ipt_jax.workdir.json_files import read_rows
 
 pytest.importorskip("setuptools", minversion="77", reason="builds a wheel; pip install ipt_jax[test]")
 
-ROOT = Path(__file__).parents[1]
 BUILT_FROM = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 SIZES = {"train": 24, "dev": 4, "test": 5}
 

@@ -1,8 +1,8 @@
-"""What the other configs start from: every setting with its default, see `ipt_jax/schema.py` and docs/settings.md."""
+"""What the other configs start from: every setting with its default, see docs/settings.md."""
 
 from ml_collections import ConfigDict
 
-from ipt_jax import schema
+from ipt_jax.experiment import schema
 
 
 def get_config() -> ConfigDict:

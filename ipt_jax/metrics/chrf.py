@@ -11,8 +11,6 @@ from ipt_jax.metrics.metric import Judged, Metric, Rows, Sums
 
 # sacrebleu's defaults, chrF2: characters up to order 6, no word n-grams, recall counts twice.
 CHRF_SIGNATURE = f"convention:sacrebleu|refs:best|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{sacrebleu.__version__}"
-
-
 _CHRF = CHRF()
 
 

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from ipt_jax.models import cache
-from ipt_jax.models.attention import Pair, ScoreRule, alibi_slopes, behind, causal_attention, plain_attention
-from ipt_jax.models.blocked_attention import blocked_attention
+from ipt_jax.models.attention import cached
+from ipt_jax.models.attention.blocked import blocked_attention
+from ipt_jax.models.attention.causal import causal_attention
+from ipt_jax.models.attention.rule import Pair, ScoreRule, alibi_slopes, behind, plain_attention
 from ipt_jax.models.blocks import Block, Linear, Norm
 from ipt_jax.models.config import DecoderConfig, LayerTraits
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
@@ -144,7 +145,7 @@ class FrozenDecoder:
     right; position t of a row is t, prompt rows counted, so that padding never changes an answer.
 
     Attributes:
-      attention: see `attention.causal_attention`.
+      attention: see `causal_attention`.
       parts: devices that share the parameters, see `models.sharding`.
     """
 
@@ -206,7 +207,7 @@ class FrozenDecoder:
           places: indices into T.
           rematerialisation: a key of `REMATERIALISATIONS`.
           before: keys and values [L, I, J, P, G, H] of P positions that stand before the rows, of every layer, as
-            `beginning` makes them; which row has which, see `attention.causal_attention`.
+            `beginning` makes them; which row has which, see `causal_attention`.
         """
         decoder, last = nnx.merge(self.graphdef, params), self.config.num_layers - 1
         known = 0 if before is None else before[0].shape[3]
@@ -267,7 +268,7 @@ class FrozenDecoder:
         known = 0 if before is None else before[1].shape[-2]
 
         def extend(index, key, value):
-            return cache.extend(None if before is None else jax.tree.map(lambda x: x[index], before), key, value)
+            return cached.extend(None if before is None else jax.tree.map(lambda x: x[index], before), key, value)
 
         def layer(x, index):
             block, traits = decoder.block(index)
@@ -276,7 +277,7 @@ class FrozenDecoder:
             def attend(query, key, value):
                 kept = extend(index, key, value)
                 if self.attention == "xla" or before is not None:
-                    return cache.prefill_attention(query, kept, rule), kept
+                    return cached.prefill_attention(query, kept, rule), kept
                 return causal_attention(query, key, value, rule, implementation=self.attention), kept
 
             return block(x, _chosen(angles, traits.rotary), attend)
@@ -290,7 +291,7 @@ class FrozenDecoder:
 
             def attend_last(query, _key, _value):
                 ends, rule = known + last + 1, decoder.rule(traits)
-                return cache.cached_attention(query, kept, None, ends, jnp.int32(-1), rule), None
+                return cached.cached_attention(query, kept, None, ends, jnp.int32(-1), rule), None
 
             x = jnp.take_along_axis(x, last[:, None, None], axis=1)
             angles = tuple(rotary.angles(known + last[:, None]) for rotary in self.config.rotaries)
@@ -339,10 +340,10 @@ class FrozenDecoder:
             for i, traits in enumerate(self.config.traits()):
 
                 def attend(query, key, value, i=i, traits=traits):
-                    own = cache.write(generated[i], key, value, entry)
+                    own = cached.write(generated[i], key, value, entry)
                     rule = decoder.rule(traits)
                     place = context_lengths, step, rule, entry, origins
-                    return cache.cached_attention(query, context[i], own, *place), own
+                    return cached.cached_attention(query, context[i], own, *place), own
 
                 x, kept = nnx.merge(block_def, layers[i])(x, _chosen(angles, traits.rotary), attend)
                 written.append(kept)

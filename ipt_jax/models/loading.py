@@ -14,15 +14,15 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 
 from ipt_jax.errors import InputError
-from ipt_jax.models import bloom, gemma, gpt2, gpt_neox, llama, mistral, opt, qwen2, qwen3
 from ipt_jax.models import tokenizer as tokenizers
-from ipt_jax.models.attention import check_head_width, check_implementation
+from ipt_jax.models.attention.causal import check_head_width, check_implementation
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
-from ipt_jax.models.gguf_file import GgufFile
-from ipt_jax.models.hf_config import HfConfig
-from ipt_jax.models.hf_folder import WeightsFolder, read_json
-from ipt_jax.models.locate import KNOWN_FILES, PACKAGES, commit_of, locate
+from ipt_jax.models.families import bloom, gemma, gpt2, gpt_neox, llama, mistral, opt, qwen2, qwen3
+from ipt_jax.models.families.hf_config import HfConfig
+from ipt_jax.models.files.gguf import GgufFile
+from ipt_jax.models.files.hf_folder import WeightsFolder, read_json
+from ipt_jax.models.files.locate import KNOWN_FILES, PACKAGES, commit_of, locate
 from ipt_jax.models.sharding import sharding, spread_heads
 from ipt_jax.models.weights import fill, places, with_repeated_heads, with_the_files_head
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from ipt_jax.models.blocked_attention import KEPT
+from ipt_jax.models.attention.blocked import KEPT
 
 _POLICIES = jax.checkpoint_policies
 # Layers run in a scan, where forward and backward pass are loops of their own and nothing could be merged.

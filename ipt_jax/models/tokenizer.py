@@ -15,14 +15,9 @@ import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
 from ipt_jax.errors import InputError
-from ipt_jax.models.hf_config import HfConfig
-from ipt_jax.models.hf_folder import read_json
-from ipt_jax.models.tokenizer_parts import (
-    byte_level_characters,
-    first_of_template,
-    puts_a_space,
-    without_added_space,
-)
+from ipt_jax.models.families.hf_config import HfConfig
+from ipt_jax.models.files.hf_folder import read_json
+from ipt_jax.models.tokenizer_parts import byte_level_characters, first_of_template, puts_a_space, without_added_space
 
 # GGUF marks each token with a kind; these are the two that are matched whole instead of being merged from bytes.
 _CONTROL, _USER_DEFINED = 3, 4

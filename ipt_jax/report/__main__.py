@@ -4,7 +4,7 @@ from absl import flags
 
 from ipt_jax import cli
 from ipt_jax.errors import InputError
-from ipt_jax.report.page import render
+from ipt_jax.report.page.page import render
 
 COMMAND_FLAGS = flags.FlagValues()
 _OUTPUT = flags.DEFINE_string(

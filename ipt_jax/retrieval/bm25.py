@@ -17,10 +17,10 @@ import regex
 import scipy.sparse
 from tqdm import tqdm
 
-from ipt_jax import processes
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
 from ipt_jax.retrieval.top_k import round_up, top_k
+from ipt_jax.runtime import processes
 
 METHODS = ("lucene", "robertson", "atire")
 METHOD, K1, B = "lucene", 1.5, 0.75

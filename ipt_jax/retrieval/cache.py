@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ipt_jax import processes
-from ipt_jax.disk import OF_A_CACHE, remove, writing
 from ipt_jax.retrieval.pool import Neighbours, Pool
-from ipt_jax.storage import write_bytes
+from ipt_jax.runtime import processes
+from ipt_jax.workdir.disk import OF_A_CACHE, remove, writing
+from ipt_jax.workdir.json_files import write_bytes
 
 _CONTENT = "sha256"
 _log = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ipt_jax import processes
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
 from ipt_jax.retrieval.top_k import round_up, top_k
+from ipt_jax.runtime import processes
 
 # Products of 1,024 queries with 8,192 entries (32 MiB of cosines) run at the full rate of two cores, and larger
 # ones no faster.

@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ipt_jax import compiling, mesh, processes
 from ipt_jax.errors import InputError
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.retrieval.cache import digest, kept
-from ipt_jax.shapes import bucket
+from ipt_jax.runtime import compiling, mesh, processes
+from ipt_jax.runtime.shapes import bucket
 
 _TOKENS_PER_BATCH = 4096
 _TEXTS_PER_FILE = 2048

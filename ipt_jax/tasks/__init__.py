@@ -8,13 +8,15 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import ml_collections
+
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import Task
 from ipt_jax.tasks.dart import Dart
 from ipt_jax.tasks.jsonl import JsonLines
 from ipt_jax.tasks.logic2text import Logic2Text
 from ipt_jax.tasks.mtop import Mtop
-from ipt_jax.tasks.sample import Sample
+from ipt_jax.tasks.sample.task import Sample
 from ipt_jax.tasks.spider import Spider
 from ipt_jax.tasks.totto import Totto
 
@@ -106,3 +108,7 @@ def _defaults(name: str) -> dict[str, Any]:
     """The keyword-only arguments of the task's constructor with their defaults."""
     parameters = inspect.signature(_named(name)).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def task_of(settings: ml_collections.FrozenConfigDict) -> Task:
+    return get_task(settings.name, settings.data_dir, **settings.options.to_dict())

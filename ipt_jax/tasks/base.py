@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ipt_jax import json_text
-from ipt_jax.disk import OF_A_CACHE, remove, writing
 from ipt_jax.errors import InputError
 from ipt_jax.metrics.metric import Metric
 from ipt_jax.tasks.reading import content_sha256
+from ipt_jax.workdir import json_text
+from ipt_jax.workdir.disk import OF_A_CACHE, remove, writing
 
 if TYPE_CHECKING:
     import datasets

@@ -24,8 +24,8 @@ from absl import flags
 from ipt_jax import cli
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import dart, get_task, logic2text, mtop, spider, totto
-from ipt_jax.tasks.archives import extract
-from ipt_jax.tasks.fetch import fetch
+from ipt_jax.tasks.downloading.archives import extract
+from ipt_jax.tasks.downloading.fetch import fetch
 from ipt_jax.tasks.reading import content_sha256, find_file
 
 MAX_DOWNLOAD_BYTES = 1 << 30

@@ -12,8 +12,9 @@ from typing import Any
 
 from absl import flags
 
-from ipt_jax import cli, log
+from ipt_jax import cli
 from ipt_jax.errors import InputError
+from ipt_jax.runtime import log
 from ipt_jax.tasks import get_task, parse_options
 from ipt_jax.tasks.base import SPLITS
 
@@ -69,8 +70,8 @@ def preview(
     Raises:
       InputError: data that is missing or malformed, an input that does not fit.
     """
-    from ipt_jax.layout import Template
-    from ipt_jax.preparation import Preparer, Retrieval
+    from ipt_jax.rows.layout import Template
+    from ipt_jax.rows.preparation import Preparer, Retrieval
 
     shown = None
     if demonstrations:
@@ -110,8 +111,8 @@ def main(argv: list[str]) -> None:
     task = get_task(argv[1], _DATA_DIR.value, **parse_options(argv[1], _OPTION.value))
     task.files(_SPLIT.value)  # A missing file is told before a model is loaded.
     log.show_progress()
-    from ipt_jax.execution import cache_dir
     from ipt_jax.models import loading
+    from ipt_jax.runtime.caches import cache_dir
 
     dtype, reads = loading.resolve_dtype("auto"), _DEMONSTRATIONS.value and _RETRIEVER.value == "dense"
     lm = loading.load(_MODEL.value, dtype=dtype) if reads else loading.outline(_MODEL.value, dtype=dtype)

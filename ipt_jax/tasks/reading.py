@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ipt_jax import json_text
 from ipt_jax.errors import InputError
+from ipt_jax.workdir import json_text
 
 _CHUNK = 1 << 20  # bytes, or characters of text
 _NOT_SPACE = re.compile(r"\S")

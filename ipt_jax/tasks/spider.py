@@ -12,10 +12,10 @@ from typing import Any
 from absl import logging
 
 from ipt_jax.errors import InputError
-from ipt_jax.metrics.spider_execution import execution_metric
-from ipt_jax.metrics.spider_hardness import HARDNESSES
-from ipt_jax.metrics.spider_match import gold_hardness, match_metrics
-from ipt_jax.metrics.spider_query import Schema
+from ipt_jax.metrics.spider.execution import execution_metric
+from ipt_jax.metrics.spider.hardness import HARDNESSES
+from ipt_jax.metrics.spider.match import gold_hardness, match_metrics
+from ipt_jax.metrics.spider.query import Schema
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_list
 from ipt_jax.tasks.spider_cells import cell_hints

@@ -13,9 +13,9 @@ from absl import logging
 from ipt_jax.errors import InputError
 from ipt_jax.metrics.bleu import BLEU_UNIFIEDSKG, SENTENCE_BLEU
 from ipt_jax.metrics.chrf import CHRF2
-from ipt_jax.metrics.parent import PARENT, parent_table
 from ipt_jax.metrics.rouge import ROUGE_L
-from ipt_jax.metrics.totto_bleu import BLEU_TOTTO_OFFICIAL
+from ipt_jax.metrics.totto.bleu import BLEU_TOTTO_OFFICIAL
+from ipt_jax.metrics.totto.parent import PARENT, parent_table
 from ipt_jax.tasks.base import Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_lines
 

@@ -1,0 +1,138 @@
+"""The rows that a soft prompt starts from: vocabulary, noise, a text, label words, a demonstration or a file."""
+
+from __future__ import annotations
+
+import collections
+import functools
+import string
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ipt_jax import seeds
+from ipt_jax.adapters.files import check_prompt, load_prompt
+from ipt_jax.errors import InputError
+from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.models.loading import FrozenLM
+from ipt_jax.runtime import mesh, processes
+
+INITIALISATIONS = (
+    "sampled_vocabulary",
+    "random_normal",
+    "random_uniform",
+    "text",
+    "label_words",
+    "demonstration",
+    "file",
+)
+
+
+def reads_examples(initialisation: str, text: str) -> bool:
+    """Whether the start of a prompt depends on the training split."""
+    return initialisation == "demonstration" or (initialisation == "label_words" and not text)
+
+
+def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Mapping[str, str]]]) -> np.ndarray:
+    """f32[P, E], the rows that a run's prompt starts from (P may be 0).
+
+    Args:
+      settings: of the run: `layout.prompt_tokens`, `layout.template`, `prompt` (None without prompt rows), `seed`.
+      examples: gives the training examples, with `input` and `target`; called only where they are needed.
+
+    Raises:
+      InputError: an unknown initialisation, a prompt on disk of another shape, or nothing to start from.
+    """
+    rows, width, seed = settings.layout.prompt_tokens, lm.decoder.config.embed_dim, settings.seed
+    prompt = settings.prompt
+    if prompt is None:
+        return np.zeros((0, width), np.float32)
+    if prompt.initialisation == "file":
+        return loaded_rows(lm, prompt.source, rows)
+    if prompt.initialisation in ("random_normal", "random_uniform"):
+        spread = float(_embedded(lm, lm.tokenizer.ordinary_ids()).std())
+        return random_rows(prompt.initialisation, spread, rows, width, seed)
+    if prompt.initialisation == "sampled_vocabulary":
+        return _embedded(lm, sampled_vocabulary_ids(lm.tokenizer.ordinary_ids(), rows, seed))
+    if prompt.initialisation == "text":
+        return _embedded(lm, repeated(lm.tokenizer.encode(prompt.text), rows, "prompt.text"))
+    if prompt.initialisation == "label_words":
+        words = prompt.text.split() or most_common_words((e["target"] for e in examples()), rows)
+        means = [_embedded(lm, lm.tokenizer.continuation.encode(f" {word}")).mean(axis=0) for word in words]
+        return np.stack(repeated(means, rows, "the words of the targets"))
+    if prompt.initialisation == "demonstration":
+        table, template = examples(), settings.layout.template
+        example = table[int(seeds.rng(seed, "prompt").integers(len(table)))]
+        text = template.query.format(input=example["input"]) + template.target.format(output=example["target"])
+        return _embedded(lm, repeated(lm.tokenizer.encode(text), rows, "a training example"))
+    raise InputError(
+        f"prompt.initialisation={prompt.initialisation!r} is unknown; choose one of {', '.join(INITIALISATIONS)}"
+    )
+
+
+def sampled_vocabulary_ids(ordinary_ids: np.ndarray, rows: int, seed: int) -> np.ndarray:
+    """Token ids to start a prompt from: drawn without replacement among the ordinary (not special) ones.
+
+    Source: "sampled vocabulary" of Lester et al., arXiv 2104.08691, section 2.
+    """
+    return seeds.rng(seed, "prompt").choice(ordinary_ids, size=rows, replace=rows > len(ordinary_ids))
+
+
+def random_rows(kind: str, spread: float, rows: int, width: int, seed: int) -> np.ndarray:
+    """f32[P, E] of `random_normal` or `random_uniform` noise around 0 whose standard deviation is `spread`."""
+    draw = seeds.rng(seed, "prompt")
+    if kind == "random_normal":
+        return draw.normal(0.0, spread, (rows, width)).astype(np.float32)
+    edge = spread * 3**0.5  # a uniform variable on ±a has the standard deviation a / √3
+    return draw.uniform(-edge, edge, (rows, width)).astype(np.float32)
+
+
+def most_common_words(texts: Iterable[str], count: int) -> list[str]:
+    """The `count` most frequent words, punctuation around them left out; of equals the one that came first.
+
+    >>> most_common_words(["yes, maybe.", "no", "yes"], 2)
+    ['yes', 'maybe']
+    """
+    words = (word.strip(string.punctuation) for text in texts for word in text.split())
+    return [word for word, _ in collections.Counter(filter(None, words)).most_common(count)]
+
+
+def repeated(items: Sequence[Any], rows: int, what: str) -> list[Any]:
+    """As many items as rows: the sequence from its start, again and again, cut at the end.
+
+    >>> repeated([1, 2, 3], 5, "a text")
+    [1, 2, 3, 1, 2]
+    """
+    if not len(items):
+        raise InputError(f"{what} is empty; a prompt cannot start from it")
+    return [items[i % len(items)] for i in range(rows)]
+
+
+def _embedded(lm: FrozenLM, ids: Sequence[int] | np.ndarray) -> np.ndarray:
+    """f32[len(ids), E]."""
+    return mesh.on_host(_embed(lm.decoder, lm.params, np.asarray(ids, np.int32))).astype(np.float32)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _embed(decoder: FrozenDecoder, params: Any, ids: np.ndarray) -> jax.Array:
+    """[len(ids), E] in the model's type; compiled, because the parameters may lie on several processes."""
+    return decoder.embed(params, ids)
+
+
+def loaded_rows(lm: FrozenLM, source: str | Path, rows: int) -> np.ndarray:
+    """f32[P, E] from a file or folder. Raises InputError where it is not a prompt of so many rows for this model."""
+    width = lm.decoder.config.embed_dim
+
+    def read() -> np.ndarray:
+        prompt = load_prompt(source)
+        return check_prompt(prompt, lm) if prompt.shape[1] == width else np.asarray(prompt)
+
+    loaded = processes.arrays_from_first(read)
+    if loaded.shape != (rows, width):
+        raise InputError(
+            f"config.prompt.source={str(source)!r} is {list(loaded.shape)}, the run wants [{rows}, {width}] "
+            f"(layout.prompt_tokens × the width of {lm.name})"
+        )
+    return loaded

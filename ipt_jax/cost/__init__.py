@@ -1,0 +1,1 @@
+"""Arithmetic, bytes that devices exchange, and the hardware that they are seconds on."""

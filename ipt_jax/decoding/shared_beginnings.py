@@ -1,0 +1,133 @@
+"""What rows of a work list have in common, soft prompt and first tokens, run once for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ipt_jax.adapters.soft_prompt import prepend
+from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.runtime.programs import program
+
+Work = Sequence[tuple[int, Sequence[int]]]
+
+# Positions that must be saved before it pays to run prefixes apart: that is one more program to compile.
+_WORTH = 4096
+# Prefixes that are run together.
+_AT_ONCE = 32
+
+
+@functools.partial(
+    jax.tree_util.register_dataclass, data_fields=("keys", "values"), meta_fields=("tokens", "prompt_rows")
+)
+@dataclasses.dataclass(frozen=True)
+class Prefix:
+    """The cache of the first P + C positions of rows, for each of D different beginnings; stands in for the prompts.
+
+    Attributes:
+      keys: [L, D, G, H, P + C]; values: [L, D, G, P + C, H].
+      tokens: C, how many of a row's own tokens it covers; every row has more.
+      prompt_rows: P.
+    """
+
+    keys: jax.Array
+    values: jax.Array
+    tokens: int
+    prompt_rows: int
+
+    def of_rows(self, index: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Keys [L, B, G, H, P + C] and values [L, B, G, P + C, H] of rows with the beginnings i32[B]."""
+        return self.keys[:, index], self.values[:, index]
+
+
+def best_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tuple[int, int]:
+    """How many first tokens C to run apart so that most positions are saved, and how many beginnings D that makes.
+
+    At least one token of every row is left over: its hidden state chooses the first new token. Worked example, one
+    prompt of 0 rows: (7, 8, 9, 1), (7, 8, 9, 2) and (5, 6, 4, 1) share nothing, but with C = 3 there are D = 2
+    beginnings for 3 rows, which saves one of 3 runs of 3 positions.
+
+    Args:
+      work: (index of the prompt, token ids) of each row, at least one.
+      prompt_rows: P.
+      most: positions that all beginnings together may have.
+
+    >>> best_cut([(0, (7, 8, 9, 1)), (0, (7, 8, 9, 2)), (0, (5, 6, 4, 1))], 0)
+    (3, 2)
+    """
+    ordered = sorted((prompt, tuple(tokens)) for prompt, tokens in work)
+    # Of neighbours in this order, the tokens in common; -1 where not even the prompt is.
+    common = sorted(_common(a, b) if p == q else -1 for (p, a), (q, b) in itertools.pairwise(ordered))
+    best, saved = (0, len(work)), 0
+    for covered in range(min(len(tokens) for _, tokens in ordered)):
+        beginnings = 1 + int(np.searchsorted(common, covered))
+        positions = prompt_rows + covered
+        if beginnings * positions <= most and (len(work) - beginnings) * positions > saved:
+            best, saved = (covered, beginnings), (len(work) - beginnings) * positions
+    return best
+
+
+def worthwhile_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tuple[int, int] | None:
+    """`best_cut`, or None where that saves fewer than 4,096 positions."""
+    covered, beginnings = best_cut(work, prompt_rows, most)
+    saved = (len(work) - beginnings) * (prompt_rows + covered)
+    return (covered, beginnings) if saved >= _WORTH else None
+
+
+def share_prefix(
+    decoder: FrozenDecoder, params: Any, prompts: jax.Array, work: Work, budget: float = math.inf
+) -> tuple[jax.Array | Prefix, list[int]]:
+    """Runs what rows begin with once for each different beginning, where that saves at least 4,096 positions.
+
+    Soft prompts are shared by all rows under them; demonstrations by the rows that show the same ones.
+
+    Args:
+      prompts: f32[K, P, E].
+      work: (index of the prompt, token ids) of each row.
+      budget: bytes that the beginnings' cache may take.
+
+    Returns:
+      The prompts themselves or the prefixes, and the index of each row into them.
+    """
+    config, prompt_rows = decoder.config, prompts.shape[1]
+    itemsize = jax.tree.leaves(params)[0].dtype.itemsize
+    bytes_each = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize
+    cut = worthwhile_cut(work, prompt_rows, budget / bytes_each)
+    if cut is None:
+        return prompts, [prompt for prompt, _ in work]
+    covered, count = cut
+    places: dict[tuple[int, tuple[int, ...]], int] = {}
+    index = [places.setdefault((prompt, tuple(tokens[:covered])), len(places)) for prompt, tokens in work]
+    beginnings = list(places)
+    size = min(count, _AT_ONCE)
+    parts = []
+    for start in range(0, count, size):
+        chosen = [beginnings[min(i, count - 1)] for i in range(start, start + size)]  # one shape: the last fills up
+        of_prompt = np.array([prompt for prompt, _ in chosen], np.int32)
+        tokens = np.array([tokens for _, tokens in chosen], np.int32).reshape(size, covered)
+        arguments = decoder, params, prompts, of_prompt, tokens
+        parts.append(program(_run, *arguments)(*arguments[1:]))
+    keys, values = parts[0] if len(parts) == 1 else jax.tree.map(lambda *x: jnp.concatenate(x, axis=1), *parts)
+    return Prefix(keys, values, covered, prompt_rows), index
+
+
+@functools.partial(jax.jit, static_argnames="decoder")
+def _run(
+    decoder: FrozenDecoder, params: Any, prompts: jax.Array, prompt_index: jax.Array, tokens: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    embeddings = prepend(prompts[prompt_index], decoder.embed(params, tokens))
+    return decoder.prefill(params, embeddings, jnp.zeros(len(tokens), jnp.int32))[1]
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """The tokens that both begin with."""
+    differing = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(differing, min(len(a), len(b)))

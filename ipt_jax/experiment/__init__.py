@@ -1,0 +1,1 @@
+"""A config → runs → populations → results; the only room that knows all others."""

@@ -1,0 +1,149 @@
+"""A split under the prompts of a population → predictions.jsonl of every member → scores, after the last row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax.sharding import Mesh
+from tqdm import tqdm
+
+from ipt_jax.decoding import generation
+from ipt_jax.decoding.settings import Search
+from ipt_jax.errors import InputError
+from ipt_jax.models.loading import FrozenLM
+from ipt_jax.rows.preparation import PreparedSplit
+from ipt_jax.runtime import preemption, processes
+from ipt_jax.tasks.base import Example, Task
+from ipt_jax.tasks.scores import Scores, example_headline
+from ipt_jax.tasks.scores import score as scores_of
+from ipt_jax.workdir.json_files import append_rows, read_rows, repair, write_rows
+
+_NEEDED = {"id": str, "prediction": str}  # what every row of predictions.jsonl must have
+_MEASURED = ("stop", "log_probability", "new_tokens")  # and what its end tells of the decoding
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One run's part in an evaluation: its split, and the file that its predictions go to."""
+
+    split: PreparedSplit
+    predictions: Path
+
+
+def predict(
+    lm: FrozenLM,
+    task: Task,
+    prompts: jax.Array,
+    members: Sequence[Member],
+    search: Search,
+    *,
+    batch_size: int,
+    devices: Mesh,
+    title: str,
+) -> None:
+    """Writes a row for every example of every member that has none yet, batch by batch; `score` is for afterwards.
+
+    Rows that an earlier, killed process wrote are kept and not decoded again.
+
+    Args:
+      prompts: f32[K, P, E], one per member.
+    """
+    work, places, ids = [], [], []
+    finished = processes.from_first(lambda: [_finished(member.predictions) for member in members])
+    for k, (member, done) in enumerate(zip(members, map(set, finished), strict=True)):
+        for i, id in enumerate(member.split.examples["id"]):
+            if id not in done:
+                work.append((k, member.split.rows[i].tokens))
+                places.append((k, i))
+                ids.append(id)
+    total = sum(len(member.split.rows) for member in members)
+    is_first = processes.is_first()  # all processes decode every row together; the first one writes
+    with tqdm(total=total, initial=total - len(work), desc=title, unit="example", disable=not is_first) as progress:
+        for batch in generation.generate(
+            lm.decoder,
+            lm.params,
+            lm.tokenizer,
+            prompts,
+            work,
+            search,
+            batch_size=batch_size,
+            devices=devices,
+            names=[f"{task.name} {id}" for id in ids],
+            ids=ids,
+            model=lm.name,
+        ):
+            rows: dict[int, list[dict[str, Any]]] = {}
+            for index, generated in batch if is_first else ():
+                k, i = places[index]
+                rows.setdefault(k, []).append(_row(members[k].split, i, generated))
+            for k, fresh in rows.items():
+                append_rows(members[k].predictions, fresh)
+            progress.update(len(batch))
+            preemption.check()
+
+
+def _finished(predictions: Path) -> list[str]:
+    """The ids of the rows that an earlier process wrote."""
+    if predictions.exists():
+        repair(predictions)
+    return [row["id"] for row in read_rows(predictions, _NEEDED)]
+
+
+def _row(split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:
+    """A row without its `score`: the devices do not wait for it."""
+    example, row = Example.from_row(split.examples[index]), split.rows[index]
+    return {
+        "id": example.id,
+        "input": row.source,
+        "demonstrations": [{"id": d.id, "similarity": d.similarity} for d in row.demonstrations],
+        "prediction": generated.text.strip(),
+        "references": example.references,
+        "stop": generated.stop,
+        "log_probability": generated.log_probability,
+        "new_tokens": len(generated.tokens),
+    }
+
+
+def written(member: Member) -> list[int] | None:
+    """Tokens written for each example, in the order of the split; None where an older version did not record them."""
+    counts = {row["id"]: row.get("new_tokens") for row in read_rows(member.predictions, _NEEDED)}
+    ordered = [counts[id] for id in member.split.examples["id"]]
+    return None if None in ordered else ordered
+
+
+def empty(member: Member) -> int:
+    """How many of a member's finished predictions are empty."""
+    return sum(not row["prediction"] for row in read_rows(member.predictions))
+
+
+def score(task: Task, member: Member) -> Scores:
+    """Scores a member's finished predictions, and writes into each row what its text alone is worth.
+
+    The file is replaced as a whole: a row has its `score`, or the next call gives it one.
+
+    Raises:
+      InputError: an example has no prediction.
+    """
+    rows = read_rows(member.predictions, _NEEDED)
+    predictions = {row["id"]: row["prediction"] for row in rows}
+    ids = member.split.examples["id"][:]
+    missing = [id for id in ids if id not in predictions]
+    if missing:
+        raise InputError(f"{member.predictions} lacks {len(missing)} of {len(ids)} examples, such as {missing[0]}")
+    examples = [Example.from_row(row) for row in member.split.examples]
+    scores = scores_of(task, [predictions[id] for id in ids], examples)
+    if not all("score" in row for row in rows):
+        metric = example_headline(task)
+        singles = {id: values.get(metric) for id, values in zip(ids, scores.examples, strict=True)}
+        write_rows(member.predictions, [_with_score(row, singles.get(row["id"])) for row in rows])
+    return scores
+
+
+def _with_score(row: dict[str, Any], score: float | None) -> dict[str, Any]:
+    """The row with its score behind the texts that it compares."""
+    measured = {key: row[key] for key in _MEASURED if key in row}
+    return {**{key: value for key, value in row.items() if key not in measured}, "score": score, **measured}

@@ -1,0 +1,162 @@
+"""A run's folder as something to go on with: other inputs are continued as the run continued its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ipt_jax.adapters.files import check_prompt, load_prompt
+from ipt_jax.decoding import generation
+from ipt_jax.decoding.settings import Search
+from ipt_jax.decoding.strategy import Generation
+from ipt_jax.errors import InputError
+from ipt_jax.experiment.run import BESIDE_IDENTITY, settings_of
+from ipt_jax.models import loading
+from ipt_jax.rows.layout import Row
+from ipt_jax.rows.preparation import Preparer
+from ipt_jax.runtime.caches import cache_dir
+from ipt_jax.tasks import task_of
+from ipt_jax.tasks.base import data_hash, is_there, splits_of
+from ipt_jax.workdir.json_files import read_json
+from ipt_jax.workdir.names import run_id
+from ipt_jax.workdir.run_folder import RunFolder
+
+
+class FinishedRun:
+    """A run with its language model, prompt, template, demonstrations and search; make one with `load_run`.
+
+    Attributes:
+      method: as tables call it.
+      settings: the run's, as `run.json` has them.
+      lm: its language model.
+      prompt: f32[P, E]; P = 0 without a soft prompt.
+      search: how it continues a row.
+    """
+
+    def __init__(self, folder: str | os.PathLike, *, model: str = "", dtype: str = "", data_dir: str = ""):
+        """See `load_run`."""
+        self._folder = RunFolder(Path(folder).resolve().parents[1], Path(folder).resolve().name)
+        described = _described(self._folder)
+        described["data_dir"] = data_dir or _data_dir(described, self._folder)
+        self.method, self.settings = str(described.get("method")), settings_of(described, self._folder.run_json)
+        chosen = self.settings.model
+        self.lm = loading.load(
+            model or chosen.source,
+            dtype=loading.resolve_dtype(dtype) if dtype else chosen.dtype,
+            revision="" if model else chosen.revision,
+            attention=chosen.attention,
+        )
+        self.prompt = check_prompt(load_prompt(folder) if self.settings.layout.prompt_tokens else None, self.lm)
+        self.search = Search(**self.settings.decoding.to_dict())
+        self._data_hash = str(described.get("data_hash"))
+        self._prepared: Preparer | None = None
+
+    def describe(self) -> str:
+        """What is done with an input, in one line."""
+        layout, shown = self.settings.layout, "no demonstrations"
+        if layout.demonstrations:
+            shown = f"{layout.demonstrations} demonstrations ({layout.retriever}) from the training data of its task"
+        beams = f"{self.search.num_beams} beams" if self.search.num_beams > 1 else "greedy search"
+        rows = f"{layout.prompt_tokens} prompt rows" if layout.prompt_tokens else "no soft prompt"
+        chosen = "sampling" if self.search.do_sample else beams
+        name = f"run {self._folder.run_id} ({self.method}) of {self.lm.name}"
+        return f"inputs are continued as by {name}: {rows}, its template, {shown}, {chosen}"
+
+    def rows(self, ids: Sequence[str], texts: Sequence[str]) -> list[Row]:
+        """The inputs laid out, each with the demonstrations that the run's retriever finds for it.
+
+        Raises:
+          InputError: an input does not fit, or the data that demonstrations come from is missing or is not the run's.
+        """
+        if self._prepared is None:
+            self._prepared = Preparer(self.lm, task_of(self.settings.task), cache_dir(""))
+            if self.settings.layout.demonstrations:
+                self._check_data(self._prepared)
+        return self._prepared.continued(self.settings, ids, texts)
+
+    def predict(self, texts: Sequence[str], *, batch_size: int = 0) -> list[Generation]:
+        """Continues each text, an input without any template around it, in the order given.
+
+        Raises:
+          InputError: as `rows`.
+        """
+        ids = [str(index) for index in range(len(texts))]
+        rows = self.rows(ids, texts)
+        results: list[Any] = [None] * len(texts)
+        for batch in generation.generate(
+            self.lm.decoder,
+            self.lm.params,
+            self.lm.tokenizer,
+            jax.device_put(self.prompt[None]),
+            [(0, row.tokens) for row in rows],
+            self.search,
+            batch_size=batch_size,
+            model=self.lm.name,
+            ids=ids,
+        ):
+            for index, generated in batch:
+                results[index] = generated
+        return results
+
+    def _check_data(self, preparer: Preparer) -> None:
+        """Raises InputError where the data is not what the run saw: other demonstrations would be another method."""
+        task = preparer.task
+        present = [split for split in splits_of(task) if is_there(task, split)]
+        if data_hash(task, present) != self._data_hash:
+            raise InputError(
+                f"{self.settings.task.data_dir or task.name}: not the data that run {self._folder.run_id} was made "
+                "with, so it would show other demonstrations; give the folder of its data with --data_dir, or --raw to "
+                "leave demonstrations and template to yourself"
+            )
+
+
+def load_run(folder: str | os.PathLike, *, model: str = "", dtype: str = "", data_dir: str = "") -> FinishedRun:
+    """Loads a run's folder to continue other inputs as the run continued its own.
+
+    Args:
+      folder: `<workdir>/runs/<run id>`.
+      model: where the language model lies now; by default where the run found it.
+      dtype: of its weights; by default the run's.
+      data_dir: where the task's files lie now, which demonstrations come from; by default where the run found them.
+
+    Raises:
+      InputError: it is no run, or what it needs is missing or is not the run's; the message has the fix.
+    """
+    return FinishedRun(folder, model=model, dtype=dtype, data_dir=data_dir)
+
+
+def is_run(folder: str | os.PathLike) -> bool:
+    """Whether this is the folder of a run."""
+    return (Path(folder) / "run.json").is_file()
+
+
+def _described(folder: RunFolder) -> dict[str, Any]:
+    """What run.json says, which is what the run's id is a hash of."""
+    try:
+        described = read_json(folder.run_json, {"task": dict, "layout": dict, "model": dict, "decoding": dict})
+    except FileNotFoundError:
+        raise InputError(f"{folder.path} is no run: it has no run.json; give <workdir>/runs/<run id>") from None
+    described_id = run_id({key: value for key, value in described.items() if key not in BESIDE_IDENTITY})
+    if described_id != folder.run_id:
+        raise InputError(
+            f"{folder.run_json} describes run {described_id}, not {folder.run_id}: it was changed, or the folder was "
+            "renamed; restore the file, or name the folder by the id"
+        )
+    return described
+
+
+def _data_dir(described: dict[str, Any], folder: RunFolder) -> str:
+    """Where the run found its task's files; runs of older versions tell it in the experiment's config alone."""
+    if "data_dir" in described:
+        return str(described["data_dir"])
+    try:
+        config = read_json(folder.workdir / "config.json")
+    except FileNotFoundError:
+        return ""
+    if config.get("tasks") and config.get("data_dir"):
+        return os.path.join(config["data_dir"], str(described["task"].get("name")))
+    return str(config.get("task", {}).get("data_dir", ""))

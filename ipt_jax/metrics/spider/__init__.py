@@ -1,0 +1,1 @@
+"""Spider's metrics, as its official scripts compute them."""

@@ -1,0 +1,1 @@
+"""ToTTo's metrics, as its official scripts compute them."""

@@ -1,0 +1,1 @@
+"""The families of models: their configs and the names of their weights, after Hugging Face's."""

@@ -1,0 +1,1 @@
+"""Files of weights and where they are: Hugging Face's folders, safetensors, GGUF, torch's."""

@@ -1,0 +1,1 @@
+"""One way to look at results in each file: its tables, figures and words."""

@@ -1,0 +1,1 @@
+"""Run folders read into settings, methods and runs, with their statistics."""

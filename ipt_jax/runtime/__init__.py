@@ -1,0 +1,1 @@
+"""What runs programs: devices as a mesh, processes, memory of devices, caches, what is compiled."""

@@ -1,0 +1,1 @@
+"""Data from the network, checked by its digest and unpacked inside its folder."""

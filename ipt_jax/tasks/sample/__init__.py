@@ -1,0 +1,1 @@
+"""The task that comes with the package: invented records with their descriptions."""

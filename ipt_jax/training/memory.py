@@ -1,0 +1,152 @@
+"""How much device memory a training step takes, estimated before anything is compiled, and how many prompts fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ipt_jax.models.attention.blocked import block_length
+from ipt_jax.models.config import DecoderConfig
+from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.models.sharding import part_of
+from ipt_jax.runtime.shapes import few_shapes
+from ipt_jax.training.losses import block_words
+
+# Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
+# and of the feed-forward network's inner rows; in the forward pass without rematerialisation, of the latter alone,
+# because attention makes its scores again. Of the logits: themselves and their gradient. Of a prompt's parameters:
+# themselves, two moments, gradient, update and the best rows. tests/test_memory.py compares the sum with the
+# compiler's own account and states how far off it may be.
+_SCORES, _INNER, _INNER_KEPT, _LOGITS, _STATE = 2.5, 2, 5, 2, 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Bytes on one device.
+
+    Attributes:
+      weights: of the frozen language model.
+      state: prompts, optimizer and gradients of all members.
+      saved: what the forward pass keeps of every layer for the gradient.
+      working: the most that is alive besides, in one block's gradient or at the output projection.
+    """
+
+    weights: int
+    state: int
+    saved: int
+    working: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.state + self.saved + self.working
+
+
+def training_step(
+    config: DecoderConfig,
+    *,
+    weights: int,
+    itemsize: int,
+    members: int,
+    rows: int,
+    length: int,
+    targets: int,
+    prompt_rows: int,
+    prompt_bytes: int,
+    rematerialisation: str = "dots",
+    fused_attention: bool = False,
+) -> Estimate:
+    """The bytes of a step on one device.
+
+    Args:
+      weights: bytes of the language model's parameters.
+      itemsize: bytes of a number in its activations.
+      members, rows: prompts, and rows of each that run at once, on this device.
+      length: tokens of a row.
+      targets: rows of a row that reach the output projection.
+      prompt_rows: of one member's prompt, which runs once for all its rows.
+      prompt_bytes: of one member's parameters.
+      rematerialisation: see `models.rematerialisation`.
+      fused_attention: whether scores never exist as a whole.
+    """
+    tokens = members * (rows * length + prompt_rows) * itemsize
+    inner, groups = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    # Query, key, value, what attention gives, its projection, gate and up, down.
+    products = 2 * inner + 2 * groups + 2 * config.hidden_dim + config.mlp_dim * (2 if config.gated_mlp else 1)
+    kept = (
+        config.hidden_dim
+        + {"none": products + _INNER_KEPT * config.mlp_dim, "dots": products, "block": 0}[rematerialisation]
+    )
+    seen = length + block_length(length) + 2 * prompt_rows  # keys of a query, twice: half of its own are masked
+    squares = 0 if fused_attention else 4 * members * rows * config.num_heads * length * seen
+    in_layer = int(_SCORES * squares / 2) + tokens * _INNER * config.mlp_dim
+    in_layer += tokens * products if rematerialisation == "block" else 0
+    words = block_words(members * rows * targets, config.vocab_size)
+    at_head = words * (_LOGITS * 4 * members * rows * targets + config.embed_dim * itemsize)
+    # The last layer runs for target rows only, and nothing of it is kept.
+    saved = (config.num_layers - 1) * tokens * kept
+    return Estimate(weights, members * _STATE * prompt_bytes, saved, max(in_layer, at_head))
+
+
+def step_estimate(
+    decoder: FrozenDecoder,
+    settings: Any,
+    sizes: np.ndarray,
+    members: int,
+    policy: str,
+    *,
+    weights: int,
+    itemsize: int,
+    share: int = 1,
+    parts: int = 1,
+) -> Estimate:
+    """The bytes on one device of a step of so many members on the longest of the rows.
+
+    Args:
+      settings: of a run of the population.
+      sizes: of the rows, see `flat_rows.row_sizes`.
+      policy: what a gradient finds of each layer.
+      weights, itemsize: as of `training_step`.
+      share: devices that a member's rows are spread over.
+      parts: devices that the model is spread over.
+    """
+    config, prompt, training = decoder.config, settings.prompt, settings.training
+    prompt_rows = settings.layout.prompt_tokens
+    ((tokens, targets),) = few_shapes(sizes.max(axis=0, keepdims=True), 1).tolist()
+    mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
+    return training_step(
+        part_of(config, parts),
+        weights=weights,
+        itemsize=itemsize,
+        members=members,
+        rows=math.ceil(training.batch_size / training.accumulate / share),
+        length=tokens,
+        targets=targets,
+        prompt_rows=prompt_rows,
+        prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
+        rematerialisation=policy,
+        fused_attention=decoder.attention != "xla",
+    )
+
+
+def population_size(wanted: int, estimate: Callable[[int], Estimate], budget: int, multiple: int = 1) -> int:
+    """How many of `wanted` prompts to train at once so that they fit, in populations of nearly equal size.
+
+    Worked example: of 10 prompts at most 4 fit, so there are three populations, of 4, 4 and 2.
+
+    Args:
+      estimate: of so many prompts on one device.
+      budget: bytes of a device.
+      multiple: over how many devices a population's prompts are spread.
+
+    Returns:
+      A multiple of `multiple`, or `wanted`. At least one prompt a device: who asks for the impossible is told by it.
+    """
+    fitting = next((n for n in range(math.ceil(wanted / multiple), 1, -1) if estimate(n).total <= budget), 1) * multiple
+    if fitting >= wanted:
+        return wanted
+    even = math.ceil(wanted / math.ceil(wanted / fitting))
+    return math.ceil(even / multiple) * multiple

@@ -1,0 +1,63 @@
+"""The names by which runs and methods are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from ipt_jax.workdir.json_text import canonical_json
+
+_NUMBER_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
+
+
+def run_id(config: Mapping[str, Any]) -> str:
+    """First 12 hex digits of the sha256 of a resolved run as canonical JSON.
+
+    The order of keys does not matter and a tuple counts as the list of its items; `1` and `1.0` differ.
+
+    Raises:
+      ValueError: a leaf is NaN or infinite.
+      TypeError: a leaf has no JSON form.
+    """
+    return hashlib.sha256(canonical_json(config)).hexdigest()[:12]
+
+
+def method_label(
+    prompt_tokens: int,
+    demonstrations: int,
+    retriever: str | None,
+    steps: int,
+    prompt_source: str | None,
+    selection: str = "nearest",
+) -> str:
+    """The name of a method in a table, derived from the numbers that define it.
+
+    Args:
+      prompt_tokens: rows of the soft prompt, P.
+      demonstrations: demonstrations before each input, k.
+      retriever: how they are chosen; 'random' is named so, every other one is 'retrieved', or 'least similar'
+        where the selection is 'farthest'. Unused at k = 0.
+      steps: training steps.
+      prompt_source: what was loaded, such as 'a prompt' or 'PT of mtop'; None or '' where it starts from its
+        initialiser.
+      selection: 'nearest' or 'farthest'.
+
+    Example:
+      (0, 0) 'zero-shot' · (0, 3, 'bm25') 'ICL, retrieved three-shot' · (25, 0) with steps 'PT' ·
+      (25, 1, 'dense') with steps 'IPT' · (25, 1, 'random') with steps 'IPT, random one-shot' ·
+      (25, 1, 'dense') with 'a prompt' and no steps 'transfer, retrieved one-shot'.
+    """
+    number = _NUMBER_WORDS.get(demonstrations, str(demonstrations))
+    chosen = "random" if retriever == "random" else "least similar" if selection == "farthest" else "retrieved"
+    shots = f"{chosen} {number}-shot" if demonstrations else "zero-shot"
+    if not prompt_tokens:
+        return f"ICL, {shots}" if demonstrations else shots
+    if not steps:
+        if not prompt_source:
+            return f"untrained prompt, {shots}"
+        return f"transfer, {shots}" if prompt_source == "a prompt" else f"transfer of {prompt_source}, {shots}"
+    name = "IPT" if demonstrations else "PT"
+    if demonstrations and shots != "retrieved one-shot":  # the paper's IPT has one retrieved demonstration
+        name += f", {shots}"
+    return f"{name}, from {prompt_source}" if prompt_source else name

@@ -1,0 +1,56 @@
+"""Orbax folders of one process, and the digest of what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+DIGEST = "sha256"
+ITEM = "default"  # what Orbax's manager calls the one thing that is in a checkpoint
+
+
+def manager_of(folder: Path, **options: Any) -> ocp.CheckpointManager:
+    """A manager that this process has for itself: it waits for no others."""
+    return ocp.CheckpointManager(
+        folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone(), **options)
+    )
+
+
+def alone() -> ocp.options.MultiprocessingOptions:
+    return ocp.options.MultiprocessingOptions(active_processes={jax.process_index()}, primary_host=jax.process_index())
+
+
+def steps_of(folder: Path) -> list[int]:
+    """The steps of a folder's checkpoints, the newest first."""
+    names = [path.name for path in folder.iterdir()]
+    return sorted((int(name) for name in names if name.isascii() and name.isdigit()), reverse=True)
+
+
+def opens(checkpoint: Path) -> bool:
+    """Whether Orbax can open a folder that has this checkpoint alone."""
+    with tempfile.TemporaryDirectory() as alone:
+        try:
+            (Path(alone) / checkpoint.name).symlink_to(checkpoint, target_is_directory=True)
+            manager_of(Path(alone)).close()
+            return True
+        except Exception:  # of as many kinds as above
+            return False
+
+
+def first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def digest_of(flat: dict[str, Any]) -> np.ndarray:
+    """SHA-256 of all arrays, u8[32]: formats of checkpoints notice a missing byte, but not every changed one."""
+    digest = hashlib.sha256()
+    for name in sorted(flat):
+        digest.update(name.encode())
+        digest.update(np.asarray(flat[name]).tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)

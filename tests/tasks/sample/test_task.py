@@ -1,0 +1,152 @@
+"""The synthetic sample: reproducible, well formed, and a fair test bed."""
+
+import gzip
+import random
+import re
+
+import pytest
+
+from ipt_jax.errors import InputError
+from ipt_jax.tasks.base import SPLITS
+from ipt_jax.tasks.sample.domains import DOMAINS
+from ipt_jax.tasks.sample.make import SIZES, Entry, Fact, realise, write_sample
+from ipt_jax.tasks.sample.names import SUBJECTS
+from ipt_jax.tasks.sample.task import SAMPLE_DATA, Sample
+from ipt_jax.tasks.sample.values import Value, amount
+
+
+@pytest.fixture(scope="module")
+def examples():
+    return {split: list(Sample().read(split)) for split in SPLITS}
+
+
+def triples(example):
+    return [tuple(triple.split(" : ")) for triple in example.input.split(" | ")]
+
+
+def relation(kind, name):
+    return next(relation for relation in DOMAINS[kind] if relation.name == name)
+
+
+def test_writing_the_files_again_gives_the_shipped_ones(tmp_path):
+    first, second = write_sample(tmp_path / "first"), write_sample(tmp_path / "second")
+
+    for path, again in zip(first, second, strict=True):
+        assert path.read_bytes() == again.read_bytes()
+        # Another zlib may pack the same text into other bytes, so the shipped file is compared unpacked.
+        assert gzip.decompress(path.read_bytes()) == gzip.decompress((SAMPLE_DATA / path.name).read_bytes())
+
+
+def test_the_gzip_headers_hold_no_time(tmp_path):
+    for path in [SAMPLE_DATA / f"{split}.json.gz" for split in SPLITS]:
+        assert path.read_bytes()[4:8] == bytes(4)
+
+
+def test_sizes_and_numbers_of_references_are_as_described(examples):
+    assert {split: len(rows) for split, rows in examples.items()} == SIZES == {"train": 1_000, "dev": 100, "test": 100}
+    assert {len(row.references) for row in examples["train"]} == {1}
+    for split in ("dev", "test"):
+        assert {len(row.references) for row in examples[split]} == {2, 4}
+        assert all(len(set(row.references)) == len(row.references) for row in examples[split])
+
+
+def test_inputs_are_distinct_and_short(examples):
+    train = [row.input for row in examples["train"]]
+    assert len({frozenset(triples(row)) for row in examples["train"]}) == len(train)
+    assert sum(map(len, train)) / len(train) < 50
+
+
+def test_relations_are_several_of_each_kind_and_each_test_relation_is_in_training(examples):
+    seen = {split: {triple[1] for row in rows for triple in triples(row)} for split, rows in examples.items()}
+    names = {relation.name for relations in DOMAINS.values() for relation in relations}
+
+    assert len(DOMAINS) == 6 and {len(relations) for relations in DOMAINS.values()} == {4}
+    assert seen["train"] == names
+    assert seen["dev"] | seen["test"] <= seen["train"]
+
+
+def test_most_test_entities_are_not_in_training(examples):
+    entities = {split: {triple[0] for row in rows for triple in triples(row)} for split, rows in examples.items()}
+
+    assert len(entities["test"] & entities["train"]) < 0.5 * len(entities["test"])
+
+
+def test_every_text_is_one_sentence_that_names_all_its_subjects(examples):
+    for row in (row for rows in examples.values() for row in rows):
+        for text in row.references:
+            assert text[0].isupper() and text.endswith(".") and not re.search(r"[{}]|\s\s|,,| ,", text), text
+            assert all(subject in text for subject, _, _ in triples(row)), (row.input, text)
+
+
+def test_the_house_writes_numbers_and_units_in_its_own_way(examples):
+    pairs = [(row.input, row.target) for row in examples["train"]]
+    with_units = [(source, text) for source, text in pairs if re.search(r"\d (km|min|USD)", source)]
+
+    assert len(with_units) > 50
+    assert all(re.search(r" (kilometres|minutes|dollars)", text) for _, text in with_units)
+    assert not any(re.search(r"\d (km|min)\b|USD|\b([2-9]|1[012])\b", text) for _, text in pairs)
+
+
+@pytest.mark.parametrize(
+    ("draw", "raw", "text"),
+    [
+        (amount(42, 43, "km", "kilometres"), "42 km", "42 kilometres"),
+        (amount(7, 8, "min", "minutes"), "7 min", "seven minutes"),
+        (amount(12, 13), "12", "twelve"),
+    ],
+)
+def test_an_amount_is_spelled_with_words_and_whole_units(draw, raw, text):
+    assert draw(random.Random(0)) == Value(raw, text)
+
+
+def test_a_sentence_says_all_facts_with_the_phrases_that_are_wanted():
+    singer = Fact(relation("person", "job"), Value("singer", "singer"))
+    home = Fact(relation("person", "home"), Value("Calham", "Calham"))
+    entry = Entry("Ada Bell", "person", (singer, home))
+
+    assert entry.triples() == [["Ada Bell", "job", "singer"], ["Ada Bell", "home", "Calham"]]
+    assert realise(entry, [0, 0]) == "Ada Bell is a singer and hails from Calham."
+    assert realise(entry, [1, 1]) == "Ada Bell works as a singer and has roots in Calham."
+
+
+def test_a_subject_with_an_article_begins_its_sentence_with_a_capital():
+    owner = Fact(relation("inn", "owner"), Value("Ada Bell", "Ada Bell"))
+    assert realise(Entry("Red Lion Inn", "inn", (owner,)), [0]) == "The Red Lion Inn is owned by Ada Bell."
+
+
+def test_the_facts_stand_in_house_order_whatever_the_order_of_the_triples(examples):
+    both = [triples(row) for row in examples["train"] if {"owner", "town"} == {name for _, name, _ in triples(row)}]
+    assert {tuple(name for _, name, _ in pair) for pair in both} == {("owner", "town"), ("town", "owner")}
+
+    for row in examples["train"]:
+        by_relation = {name: value for _, name, value in triples(row)}
+        if by_relation.keys() == {"owner", "town"}:
+            assert row.target.index(by_relation["owner"]) < row.target.index(by_relation["town"])
+
+
+def test_the_usual_phrase_of_a_relation_is_the_one_that_most_texts_have(examples):
+    usual, rare = relation("person", "home").phrases
+    texts = [row.target for row in examples["train"] if {"home"} & {name for _, name, _ in triples(row)}]
+    assert len(texts) > 20
+    assert 0.7 * len(texts) < sum(usual.format(o="") in text for text in texts) < len(texts)
+    for split in ("dev", "test"):
+        for row in examples[split]:
+            assert row.target == row.references[0] and rare.format(o="") not in row.target
+
+
+@pytest.mark.parametrize("kind", sorted(DOMAINS))
+def test_phrases_are_two_and_have_a_place_for_the_object(kind):
+    assert kind in SUBJECTS
+    for item in DOMAINS[kind]:
+        assert len(set(item.phrases)) == 2
+        assert all(("{o}" in phrase) != ("{a}" in phrase) for phrase in item.phrases)
+
+
+def test_other_files_of_the_generator_are_read_from_data_dir(tmp_path, examples):
+    write_sample(tmp_path)
+    assert list(Sample(tmp_path).read("test")) == examples["test"]
+
+
+def test_a_missing_file_is_an_error_that_says_how_to_get_it(tmp_path):
+    with pytest.raises(InputError, match="dev.json.gz of the synthetic sample.*unset config.task.data_dir"):
+        Sample(tmp_path).files("dev")
