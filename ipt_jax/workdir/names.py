@@ -48,9 +48,7 @@ def method_label(
       (25, 1, 'dense') with steps 'IPT' · (25, 1, 'random') with steps 'IPT, random one-shot' ·
       (25, 1, 'dense') with 'a prompt' and no steps 'transfer, retrieved one-shot'.
     """
-    number = _NUMBER_WORDS.get(demonstrations, str(demonstrations))
-    chosen = "random" if retriever == "random" else "least similar" if selection == "farthest" else "retrieved"
-    shots = f"{chosen} {number}-shot" if demonstrations else "zero-shot"
+    shots = shots_label(demonstrations, retriever, selection)
     if not prompt_tokens:
         return f"ICL, {shots}" if demonstrations else shots
     if not steps:
@@ -61,3 +59,11 @@ def method_label(
     if demonstrations and shots != "retrieved one-shot":  # the paper's IPT has one retrieved demonstration
         name += f", {shots}"
     return f"{name}, from {prompt_source}" if prompt_source else name
+
+
+def shots_label(demonstrations: int, retriever: str | None, selection: str = "nearest") -> str:
+    """'zero-shot', 'random one-shot', 'retrieved three-shot', …, by the numbers of `method_label`."""
+    if not demonstrations:
+        return "zero-shot"
+    chosen = "random" if retriever == "random" else "least similar" if selection == "farthest" else "retrieved"
+    return f"{chosen} {_NUMBER_WORDS.get(demonstrations, str(demonstrations))}-shot"

@@ -1,6 +1,6 @@
 """An invented study: three tasks, prompt lengths, prompts on other tasks; as a command it writes its report.
 
-python tests/study_samples.py FOLDER
+python tests/helpers/study_samples.py FOLDER
 """
 
 import random
@@ -23,19 +23,23 @@ def make_study(workdir: Path, *, examples: int = 50, seeds: int = 7, gain: float
     """
     workdir.mkdir(parents=True, exist_ok=True)
     write_json(workdir / "config.json", {"name": "study"})
-    for task in TASKS:
-        study = _Task(workdir, task, examples)
+    studies = {task: _Task(workdir, task, examples) for task in TASKS}
+    tuned = {}  # (task, seed) → the run of PT whose prompt others take
+    for task, study in studies.items():
         study.add((0, 1, "random"), 20.0)
         study.add(ICL, 40.0)
         for rows in (5, 25, 100) if task == "dart" else (25,):
             for seed in range(seeds):
                 wobble = (seed - (seeds - 1) / 2) * rows / 10
-                study.add((rows, 0, None), 50.0 + wobble, seed=seed)
+                run = study.add((rows, 0, None), 50.0 + wobble, seed=seed)
+                if rows == PT[0]:
+                    tuned[task, seed] = run
                 study.add((rows, 1, "dense"), 50.0 + 0.01 * wobble, seed=seed, slope=2 * gain)
+    for task, study in studies.items():
         for source in TASKS:
             for seed in range(seeds):
                 better = 0.0 if source == task else -20.0 if task == "mtop" else 20.0
-                study.add(IPT, 40.0 + better, seed=seed, source=source)
+                study.add(IPT, 40.0 + better, seed=seed, source=source, of=tuned[source, seed])
     return workdir
 
 
@@ -46,8 +50,12 @@ class _Task:
         self.similarities = [draw.random() for _ in range(examples)]
         self.noise = [draw.uniform(-5, 5) for _ in range(examples)]
 
-    def add(self, layout, score, *, seed=0, slope=0.0, source=None):
-        """One run, whose examples score about `score`, more where the demonstration is more similar."""
+    def add(self, layout, score, *, seed=0, slope=0.0, source=None, of=""):
+        """One run, whose examples score about `score`, more where the demonstration is more similar; its id.
+
+        Args:
+          source, of: the task and the run that a prompt comes from.
+        """
         rows, shown, retriever = layout
         settings = {"prompt_tokens": rows, "demonstrations": shown, "retriever": retriever, "selection": "nearest"}
         steps = 0 if source or not rows else 100
@@ -75,10 +83,11 @@ class _Task:
                 **{"method": method_label(rows, shown, retriever, steps, label), "seed": seed, "dtype": "float32"},
                 **{"prompt_tokens": rows, "demonstrations": shown, "retriever": retriever, "layout": settings},
                 **{"metric": "points", "score": sum(scores) / len(scores), "examples": len(scores)},
-                "prompt_source": {"run": "x", "task": source, "method": "PT"} if source else None,
+                "prompt_source": {"run": of, "task": source, "method": "PT"} if source else None,
                 "training": {"steps": steps, "learning_rate": 1e-3} if steps else None,
             }
         )
+        return folder.run_id
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from ipt_jax.report.looks.demonstrations import trained_and_tested
 from ipt_jax.report.looks.overview import overviews
 from ipt_jax.report.looks.transfer import transfers
 from ipt_jax.report.reading.collect import collect
+from ipt_jax.report.reading.kinds import PT
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def test_one_task_has_no_main_table(settings):
 
 def test_a_prompt_on_another_task_is_compared_with_icl_there(settings):
     (matrix,) = transfers(settings)
-    assert matrix.tasks == sorted(TASKS) and matrix.trained == "PT" and matrix.tested == "ICL, retrieved one-shot"
+    assert matrix.tasks == sorted(TASKS) and matrix.kind == PT and matrix.tested == "ICL, retrieved one-shot"
     differences = {(cell.source, cell.target): cell.judged.comparison.difference for cell in matrix.cells}
     assert len(differences) == 9
     assert differences["dart", "logic2text"] == pytest.approx(20) and differences["dart", "mtop"] == pytest.approx(-20)

@@ -13,7 +13,7 @@ from ipt_jax.report.looks.empties import MARK, cautions, marked
 from ipt_jax.report.reading.collect import collect
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.metric_titles import metric_meaning, metric_title
-from ipt_jax.report.reading.paper import models_beside, paper_numbers, paper_score
+from ipt_jax.report.reading.paper import models_beside, paper_numbers
 from ipt_jax.report.reading.statistics import Spread, spread
 from ipt_jax.tables import Table, latex_block, markdown_block, text_block
 
@@ -83,7 +83,7 @@ def table(setting: Setting) -> Table:
     rows = []
     for method in setting.methods:
         scores = [_interval(method), *(score_spread(method, metric) for metric in others)]
-        papers = [paper_score(model, setting.paper_name(method), task) for model in beside]
+        papers = [setting.paper_score(model, method) for model in beside]
         numbers = [method.prompt_tokens, method.demonstrations, len(method.runs)]
         cells = [score_spread(method, headline), *scores, *papers]
         rows.append([marked(method), *(str(cell) if cell else "–" for cell in cells), *map(str, numbers)])

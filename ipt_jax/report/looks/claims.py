@@ -29,6 +29,7 @@ from ipt_jax.report.looks.findings import same_length_pairs
 from ipt_jax.report.looks.prompt_length import prompt_lengths, scores_by_length
 from ipt_jax.report.looks.similarity import similarities
 from ipt_jax.report.looks.transfer import Transfer
+from ipt_jax.report.reading.kinds import IPT, PT
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.paper import paper_tasks
 from ipt_jax.report.reading.statistics import brown_forsythe, deviation_ratio, holm
@@ -80,7 +81,7 @@ def _pairs(settings: Sequence[Setting]) -> list[tuple[Setting, Method, Method]]:
         (setting, ipt, pt)
         for setting in settings
         for ipt, pt in same_length_pairs(setting)
-        if (ipt.kind, pt.kind) == ("IPT", "PT")
+        if (ipt.kind, pt.kind) == (IPT, PT)
     ]
 
 
@@ -160,7 +161,7 @@ def _unsteady_when_long(settings: Sequence[Setting]) -> Claim:
     claim = "The score of PT varies more between seeds the more prompt rows it has"
     tested = []
     for setting in settings:
-        by_length = scores_by_length(setting)["PT"] if prompt_lengths(setting) else {}
+        by_length = scores_by_length(setting)[PT] if prompt_lengths(setting) else {}
         points = [
             (rows, abs(score - float(np.median(scores))))
             for rows, scores in by_length.items()
@@ -180,7 +181,7 @@ def _transfers(matrices: Sequence[Transfer]) -> Claim:
     cells = [
         (matrix, cell)
         for matrix in matrices
-        if matrix.trained == "PT"
+        if matrix.kind == PT
         for cell in matrix.foreign
         if {cell.source, cell.target} <= papers
     ]

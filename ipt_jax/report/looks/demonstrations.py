@@ -5,7 +5,6 @@ from __future__ import annotations
 from ipt_jax.report.drawing.setting_tables import score_cell
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.tables import Table
-from ipt_jax.workdir.names import method_label
 
 
 def trained_and_tested(setting: Setting) -> Table | None:
@@ -19,7 +18,7 @@ def trained_and_tested(setting: Setting) -> Table | None:
             trained = str(source["method"])
         else:
             continue
-        cells.setdefault(trained, {}).setdefault(_shown(method), []).append(method)
+        cells.setdefault(trained, {}).setdefault(method.kind.shots, []).append(method)
     rows = {trained: found for trained, found in cells.items() if len(found) > 1}
     if not rows:
         return None
@@ -29,8 +28,3 @@ def trained_and_tested(setting: Setting) -> Table | None:
         [[trained, *(score_cell(found.get(shown, [])) for shown in columns)] for trained, found in rows.items()],
         scores=len(columns),
     )
-
-
-def _shown(method: Method) -> str:
-    """'zero-shot', 'retrieved one-shot', …"""
-    return method_label(0, method.demonstrations, method.retriever, 0, None, method.selection).removeprefix("ICL, ")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ipt_jax.report.drawing.setting_tables import score_cell
 from ipt_jax.report.looks.empties import cautions
+from ipt_jax.report.reading.kinds import Kind
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.metric_titles import metric_title
-from ipt_jax.report.reading.paper import models_beside, paper_methods, paper_score
+from ipt_jax.report.reading.paper import models_beside, paper_kinds, paper_score
 from ipt_jax.tables import Table
 
 
@@ -44,7 +45,7 @@ def overviews(settings: Sequence[Setting]) -> list[Overview]:
 
 def _overview(model: str, settings: Sequence[Setting]) -> Overview:
     """A column per setting: scores of other examples or decoding do not stand in one column."""
-    rows: dict[tuple[str, int], dict[int, list[Method]]] = {}
+    rows: dict[tuple[Kind, int], dict[int, list[Method]]] = {}
     for column, setting in enumerate(settings):
         for method in setting.methods:
             if method.result.get("prompt_source"):
@@ -57,10 +58,10 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
     cells = [[_name(*key, lengths), *(score_cell(found.get(i, [])) for i in columns)] for key, found in shared.items()]
     beside = dict.fromkeys(name for task in tasks for name in models_beside(task, model))
     for name in beside:
-        for method in paper_methods(name):
-            scores = [paper_score(name, method, task) for task in tasks]
+        for kind in paper_kinds(name):
+            scores = [paper_score(name, kind, task) for task in tasks]
             if any(scores):
-                cells.append([f"Paper, {name}: {method}", *(str(score) if score else "–" for score in scores)])
+                cells.append([f"Paper, {name}: {kind.label}", *(str(score) if score else "–" for score in scores)])
     header = ["Method", *(f"{setting.task_title}, {metric_title(setting, setting['metric'])}" for setting in settings)]
     notes = tuple(
         f"{setting.task_title}: {setting['split']} split, {setting.size}, {metric_title(setting, setting['metric'])}."
@@ -70,6 +71,6 @@ def _overview(model: str, settings: Sequence[Setting]) -> Overview:
     return Overview(model, Table(header, cells, scores=len(settings)), notes)
 
 
-def _name(method: str, prompt_rows: int, lengths: set[int]) -> str:
+def _name(kind: Kind, prompt_rows: int, lengths: set[int]) -> str:
     """With the number of prompt rows where methods differ in it."""
-    return f"{method}, {prompt_rows} rows" if prompt_rows and len(lengths) > 1 else method
+    return f"{kind.label}, {prompt_rows} rows" if prompt_rows and len(lengths) > 1 else kind.label

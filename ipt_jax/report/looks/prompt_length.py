@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ipt_jax.report.reading.kinds import IPT, PT, Kind
 from ipt_jax.report.reading.methods import Setting
 from ipt_jax.report.reading.statistics import Ratio, Spread, brown_forsythe, deviation_ratio, spread
 
@@ -14,13 +15,13 @@ class Length:
     """PT and IPT with one number of prompt rows.
 
     Attributes:
-      scores: method → score over the seeds; one of the two may be missing.
+      scores: `PT` and `IPT` → score over the seeds; one of the two may be missing.
       ratio: standard deviation of PT over that of IPT, where both have at least three seeds.
       p_value: of equal variances, by Brown and Forsythe, uncorrected.
     """
 
     rows: int
-    scores: Mapping[str, Spread]
+    scores: Mapping[Kind, Spread]
     ratio: Ratio | None
     p_value: float | None
 
@@ -45,9 +46,9 @@ def prompt_lengths(setting: Setting) -> list[Length]:
     return lengths
 
 
-def scores_by_length(setting: Setting) -> dict[str, dict[int, list[float]]]:
+def scores_by_length(setting: Setting) -> dict[Kind, dict[int, list[float]]]:
     """`PT` and `IPT` → prompt rows → the score of each seed."""
-    found: dict[str, dict[int, list[float]]] = {"PT": {}, "IPT": {}}
+    found: dict[Kind, dict[int, list[float]]] = {PT: {}, IPT: {}}
     for method in setting.methods:
         if (kind := method.kind) in found:
             found[kind][method.prompt_tokens] = method.scores

@@ -8,7 +8,7 @@ from ipt_jax.report.drawing.colours import colours
 from ipt_jax.report.drawing.figures import TEXT, Axes, Figure
 from ipt_jax.report.reading.methods import Setting
 from ipt_jax.report.reading.metric_titles import metric_title
-from ipt_jax.report.reading.paper import models_beside, paper_score
+from ipt_jax.report.reading.paper import models_beside
 from ipt_jax.report.reading.statistics import spread
 
 _ROW = 0.42  # inches
@@ -46,9 +46,7 @@ def _paper_points(axes: Axes, setting: Setting) -> bool:
     if not setting.of_the_paper:
         return drawn
     for marker, model in zip(_PAPER_MARKERS, models_beside(task, str(setting["model"])), strict=False):
-        scores = [
-            (row, paper_score(model, setting.paper_name(method), task)) for row, method in enumerate(setting.methods)
-        ]
+        scores = [(row, setting.paper_score(model, method)) for row, method in enumerate(setting.methods)]
         scores = [(row, score) for row, score in scores if score]
         if not scores:
             continue

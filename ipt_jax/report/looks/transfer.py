@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.looks.comparison import Judged, compare, judge
+from ipt_jax.report.reading.kinds import Kind
 from ipt_jax.report.reading.methods import Method, Setting
 
 
@@ -31,12 +32,16 @@ class Transfer:
     Attributes:
       model: the language model.
       trained: the method by which the prompts were tuned, such as `PT`.
-      tested: the demonstrations under which they were tested, as the label of the ICL that they are compared with.
+      tested: the label of the ICL that they are compared with, which shows the same demonstrations.
+      shots: these demonstrations in words.
+      kind: what the numbers of their tuning make it; None where that run is not among those that are shown.
     """
 
     model: str
     trained: str
     tested: str
+    shots: str
+    kind: Kind | None
     cells: tuple[Cell, ...]
 
     @property
@@ -52,13 +57,16 @@ class Transfer:
 
 def transfers(settings: Iterable[Setting]) -> list[Transfer]:
     """Of every language model and way of tuning and testing, where any prompt was tested on another task."""
-    found: dict[tuple[str, str, str], list[tuple[str, str, Method, Method]]] = {}
+    settings = list(settings)
+    kinds = {run.id: method.kind for setting in settings for method in setting.all_methods for run in method.runs}
+    found: dict[tuple[str, str, str, str, Kind | None], list[tuple[str, str, Method, Method]]] = {}
     for setting in settings:
         for method in setting.methods:
             source = method.result.get("prompt_source") or {}
             baseline = setting.without_prompt(method)
             if source.get("method") and baseline and not method.runs[0].trained:
-                key = f"{setting['model']}, {setting['dtype']}", source["method"], baseline.label
+                model, kind = f"{setting['model']}, {setting['dtype']}", kinds.get(source.get("run"))
+                key = model, source["method"], baseline.label, baseline.kind.shots, kind
                 found.setdefault(key, []).append((source["task"], str(setting["task"]), method, baseline))
     return [
         Transfer(*key, _cells(pairs))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ipt_jax.report.drawing.colours import IPT, PT, colours
+from ipt_jax.report.drawing import colours as colour_of
 from ipt_jax.report.drawing.figures import Axes, Figure
 from ipt_jax.report.drawing.setting_tables import FOOTNOTE
 from ipt_jax.report.looks.against_retrieval import tuned_and_retrieved
@@ -15,6 +15,7 @@ from ipt_jax.report.looks.overview import Overview, overviews
 from ipt_jax.report.looks.prompt_length import Length, prompt_lengths
 from ipt_jax.report.looks.similarity import Bin, BySimilarity, by_similarity
 from ipt_jax.report.looks.transfer import Transfer
+from ipt_jax.report.reading.kinds import IPT, PT, RETRIEVED_ONE_SHOT
 from ipt_jax.report.reading.methods import Setting
 from ipt_jax.report.reading.metric_titles import metric_title
 from ipt_jax.report.reading.paper import paper_numbers
@@ -100,7 +101,7 @@ def _transfer_view(matrix: Transfer, name: str) -> View:
     rows.append([matrix.tested, *(baselines.get(task, "–") for task in tasks)])
     table = Table(["Prompt of", *(f"on {task}" for task in tasks)], rows, scores=len(tasks))
     notes = (f"Language model: {matrix.model}. A star marks a difference with a corrected p-value below 0.05.",)
-    title = f"{matrix.trained} prompts on other tasks, {matrix.tested.removeprefix('ICL, ')}"
+    title = f"{matrix.trained} prompts on other tasks, {matrix.shots}"
     return View(title, (), (axes.figure(name, caption),), (("Scores", table),), notes)
 
 
@@ -113,24 +114,24 @@ def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> Vi
     metric = metric_title(setting, setting["metric"])
     axes = Axes(metric, f"{prefix}prompt_length", "Prompt rows")
     axes.log_scale([length.rows for length in lengths])
-    for kind, colour in (("PT", PT), ("IPT", IPT)):
+    for kind, colour in ((PT, colour_of.PT), (IPT, colour_of.IPT)):
         points = [(length.rows, length.scores[kind]) for length in lengths if kind in length.scores]
         if points:
             rows, scores = zip(*points, strict=True)
-            axes.plot(rows, [score.mean for score in scores], color=colour, label=kind, marker="o")
+            axes.plot(rows, [score.mean for score in scores], color=colour, label=kind.label, marker="o")
             reach = [score.deviation or 0.0 for score in scores]
             low, high = ([s.mean + sign * r for s, r in zip(scores, reach, strict=True)] for sign in (-1, 1))
             axes.band(rows, low, high, colour)
     for method in setting.methods:
-        if method.kind == "ICL, retrieved one-shot":
-            axes.level(method.result["score"], "ICL, retrieved one-shot")
+        if method.kind == RETRIEVED_ONE_SHOT:
+            axes.level(method.result["score"], method.kind.label)
     caption = f"{metric} against the number of prompt rows: mean and standard deviation over seeds."
     tested = [length for length in lengths if length.p_value is not None]
     corrected = dict(zip((t.rows for t in tested), holm([t.p_value for t in tested]), strict=True)) if tested else {}
     rows = [
         [
             str(length.rows),
-            *(str(length.scores.get(kind) or "–") for kind in ("PT", "IPT")),
+            *(str(length.scores.get(kind) or "–") for kind in (PT, IPT)),
             "–" if length.ratio is None else f"{length.ratio.value:.2f}",
             "–" if length.ratio is None else f"{length.ratio.low:.2f} to {length.ratio.high:.2f}",
             p_text(corrected.get(length.rows)),
@@ -151,7 +152,7 @@ def _similarity_view(setting: Setting, found: BySimilarity, prefix: str) -> View
     labels = list(found.equal_width[0].scores)
     axes = Axes("Mean score per example", f"{prefix}similarity", "Similarity of the demonstration")
     centres = [(each.low + each.high) / 2 for each in found.equal_width]
-    shades = colours(setting.methods)
+    shades = colour_of.colours(setting.methods)
     for label in labels:
         points = [
             (centre, each.scores[label])

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ipt_jax.report.reading.kinds import Kind, kind_of
 from ipt_jax.report.reading.learning_rates import Search
-from ipt_jax.report.reading.paper import MAIN_TABLE_ROWS, paper_tasks
+from ipt_jax.report.reading.paper import MAIN_TABLE_ROWS, paper_score, paper_tasks
 from ipt_jax.report.reading.resampling import interval_over_examples
 from ipt_jax.report.reading.runs import Run
-from ipt_jax.workdir.names import method_label
+from ipt_jax.report.reading.statistics import Spread
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,10 @@ class Method:
         """Whether its demonstrations are the farthest: a control, of which nobody claims that it wins."""
         return self.selection == "farthest"
 
-    @property
-    def kind(self) -> str:
-        """The name that its numbers give it, whatever its runs call themselves: `PT`, `ICL, random one-shot`, …"""
-        source = "a prompt" if self.result.get("prompt_source") else None
-        numbers = self.prompt_tokens, self.demonstrations, self.retriever, int(self.runs[0].trained)
-        return method_label(*numbers, source, self.selection)
+    @functools.cached_property
+    def kind(self) -> Kind:
+        """What its numbers make it, whatever its runs call themselves."""
+        return kind_of(self.result)
 
     def run_label(self, run: Run) -> str:
         return self.label if len(self.runs) == 1 else f"{self.label}, seed {run.seed}"
@@ -162,13 +161,15 @@ class Setting:
 
         return next((one for one in self.methods if not one.prompt_tokens and shown(one) == shown(method)), None)
 
-    def paper_name(self, method: Method) -> str:
-        """What the paper calls a method of the setting; '' where it has none of that kind.
-
-        Of several prompt lengths, that of its main table alone has a name there.
-        """
+    def in_main_table(self, method: Method) -> bool:
+        """Whether the paper's main table may have numbers of a method: of several prompt lengths it has one alone."""
         lengths = {other.prompt_tokens for other in self.methods if other.kind == method.kind}
-        return method.kind if len(lengths) == 1 or method.prompt_tokens == MAIN_TABLE_ROWS else ""
+        return len(lengths) == 1 or method.prompt_tokens == MAIN_TABLE_ROWS
+
+    def paper_score(self, paper_model: str, method: Method) -> Spread | None:
+        """The paper's score of such a method with one of its language models, where it has one."""
+        task = str(self["task"])
+        return paper_score(paper_model, method.kind, task) if self.in_main_table(method) else None
 
     @property
     def synthetic(self) -> bool:

@@ -5,9 +5,19 @@ import json
 from importlib import resources
 from typing import Any
 
+from ipt_jax.report.reading.kinds import IPT, PT, RANDOM_ONE_SHOT, RETRIEVED_ONE_SHOT, RETRIEVED_THREE_SHOT, Kind
 from ipt_jax.report.reading.statistics import Spread
 
 MAIN_TABLE_ROWS = 25  # prompt rows of its main table
+
+# What its tables call the kinds of methods.
+_NAMES = {
+    "ICL, random one-shot": RANDOM_ONE_SHOT,
+    "ICL, retrieved one-shot": RETRIEVED_ONE_SHOT,
+    "ICL, retrieved three-shot": RETRIEVED_THREE_SHOT,
+    "PT": PT,
+    "IPT": IPT,
+}
 
 # What the names of language models hold that the paper has numbers of.
 _MODELS = {"BLOOM-1.1B": "bloom-1b1", "OPT-1.3B": "opt-1.3b", "GPT-2-XL": "gpt2-xl"}
@@ -36,12 +46,13 @@ def models_beside(task: str, model: str) -> list[str]:
     return same or tried
 
 
-def paper_methods(paper_model: str) -> list[str]:
-    """The methods that the paper's main table has of one of its language models."""
-    return list(paper_numbers()["main_table"][paper_model])
+def paper_kinds(paper_model: str) -> list[Kind]:
+    """The kinds of methods that the paper's main table has of one of its language models."""
+    return [_NAMES[name] for name in paper_numbers()["main_table"][paper_model]]
 
 
-def paper_score(paper_model: str, method: str, task: str) -> Spread | None:
+def paper_score(paper_model: str, kind: Kind, task: str) -> Spread | None:
     """Mean and standard deviation in the paper's main table; it does not say over how many runs."""
-    score = paper_numbers()["main_table"][paper_model].get(method, {}).get(task)
+    rows = paper_numbers()["main_table"][paper_model].items()
+    score = next((scores.get(task) for name, scores in rows if _NAMES[name] == kind), None)
     return None if score is None else Spread(score[0], score[1] if len(score) > 1 else None, 0)

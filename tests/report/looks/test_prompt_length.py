@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ipt_jax.report.looks.prompt_length import prompt_lengths
+from ipt_jax.report.reading.kinds import PT
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.runs import Run
 
@@ -28,7 +29,7 @@ def test_lengths_rise_and_each_has_the_methods_that_were_run_with_it():
     found = prompt_lengths(SETTING)
     assert [length.rows for length in found] == [5, 25, 50]
     assert [sorted(length.scores) for length in found] == [["PT"], ["IPT", "PT"], ["IPT"]]
-    assert found[1].scores["PT"].mean == 40.0
+    assert found[1].scores[PT].mean == 40.0
 
 
 def test_variances_are_compared_where_both_methods_have_three_seeds():

@@ -5,6 +5,7 @@ import json
 from paths import GOLDEN
 
 from ipt_jax.report.drawing import setting_tables
+from ipt_jax.report.reading import kinds
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.paper import models_beside, paper_numbers, paper_score
 from ipt_jax.report.reading.runs import Run
@@ -55,8 +56,11 @@ def test_of_several_prompt_lengths_the_papers_own_has_its_score_beside_it():
 
 def test_the_table_is_the_one_that_was_typed():
     given = json.loads(TYPED.read_text())
-    names = {"random one-shot ICL": "ICL, random one-shot", "PT": "PT", "IPT": "IPT"}
-    names |= {f"retrieved {n}-shot ICL": f"ICL, retrieved {n}-shot" for n in ("one", "three")}
+    names = {"random one-shot ICL": kinds.RANDOM_ONE_SHOT, "PT": kinds.PT, "IPT": kinds.IPT}
+    names |= {
+        "retrieved one-shot ICL": kinds.RETRIEVED_ONE_SHOT,
+        "retrieved three-shot ICL": kinds.RETRIEVED_THREE_SHOT,
+    }
     for model, methods in given["table1"].items():
         for method, scores in methods.items() if model != "metrics" else ():
             for task, score in scores.items():

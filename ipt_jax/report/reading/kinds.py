@@ -1,0 +1,63 @@
+"""What kind of method the numbers of a run make it: claims and looks go by this, and never by what a run is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ipt_jax.workdir.names import method_label, shots_label
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A method without the number of its prompt rows, its seed and its learning rate.
+
+    Attributes:
+      prompted: whether a prompt stands before the input.
+      trained: whether the run itself trained it.
+      loaded: whether it came from elsewhere.
+      demonstrations: how many.
+      retriever: `random`, or `retrieved` for all that choose by the input; empty without demonstrations.
+      selection: `nearest` or `farthest`.
+    """
+
+    prompted: bool = False
+    trained: bool = False
+    loaded: bool = False
+    demonstrations: int = 0
+    retriever: str = ""
+    selection: str = "nearest"
+
+    @property
+    def label(self) -> str:
+        """Its name for people: `PT`, `ICL, random one-shot`, …"""
+        source = "a prompt" if self.loaded else None
+        numbers = int(self.prompted), self.demonstrations, self.retriever, int(self.trained)
+        return method_label(*numbers, source, self.selection)
+
+    @property
+    def shots(self) -> str:
+        """Its demonstrations for people: `zero-shot`, `retrieved one-shot`, …"""
+        return shots_label(self.demonstrations, self.retriever, self.selection)
+
+
+RANDOM_ONE_SHOT = Kind(demonstrations=1, retriever="random")
+RETRIEVED_ONE_SHOT = Kind(demonstrations=1, retriever="retrieved")
+RETRIEVED_THREE_SHOT = Kind(demonstrations=3, retriever="retrieved")
+PT = Kind(prompted=True, trained=True)
+IPT = Kind(prompted=True, trained=True, demonstrations=1, retriever="retrieved")
+
+
+def kind_of(result: Mapping[str, Any]) -> Kind:
+    """The kind of a run by its `result.json`."""
+    demonstrations = result.get("demonstrations") or 0
+    selection = (result.get("layout") or {}).get("selection") or "nearest"
+    return Kind(
+        prompted=bool(result.get("prompt_tokens")),
+        trained=bool(result.get("training")),
+        loaded=bool(result.get("prompt_source")),
+        demonstrations=demonstrations,
+        retriever=("random" if result.get("retriever") == "random" else "retrieved") if demonstrations else "",
+        selection=selection if demonstrations else "nearest",
+    )
