@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paths import ROOT
+from paths import HELPERS
 from rotation import share_of
 
 pytest_plugins = "pytester"
@@ -43,7 +43,7 @@ def pytest_configure(config): config.addinivalue_line("markers", "slow: takes lo
 
 @pytest.fixture
 def collected(pytester):
-    pytester.makeconftest(SETTINGS.format(tests=str(ROOT / "tests")))
+    pytester.makeconftest(SETTINGS.format(tests=str(HELPERS)))
     pytester.makepyfile(test_example=EXAMPLE)
     pytester.makeini("[pytest]\naddopts = -m 'not slow'\n")
 

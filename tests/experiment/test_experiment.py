@@ -110,7 +110,7 @@ def command(workdir, lm_folder, cache, *flags, only=""):
         sys.executable,
         "-m",
         "ipt_jax.main",
-        f"--config={ROOT}/tests/small_config.py:{only}",
+        f"--config={ROOT}/tests/helpers/small_config.py:{only}",
         f"--workdir={workdir}",
         f"--config.model.source={lm_folder}",
         f"--config.execution.cache_dir={cache}",

@@ -141,7 +141,7 @@ def command(lm_folder, folder, *flags):
         sys.executable,
         "-m",
         "ipt_jax.main",
-        f"--config={ROOT}/tests/small_config.py:pt,ipt,zero_shot",
+        f"--config={ROOT}/tests/helpers/small_config.py:pt,ipt,zero_shot",
         f"--workdir={folder}",
         f"--config.model.source={lm_folder}",
         *flags,

@@ -71,7 +71,7 @@ def sweep(folder, *flags):
     command = [
         sys.executable,
         "launch/ray_sweep.py",
-        "--config=tests/small_config.py:pt,ipt,zero_shot",
+        "--config=tests/helpers/small_config.py:pt,ipt,zero_shot",
         f"--workdir={folder / 'w'}",
         f"--config.model.source={lm}",
         f"--config.execution.cache_dir={folder / 'cache'}",

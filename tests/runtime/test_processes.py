@@ -120,7 +120,7 @@ def commands(folder, lm_folder, count, *flags, only=RUNS):
             sys.executable,
             "-m",
             "ipt_jax.main",
-            f"--config=tests/small_config.py:{only}",
+            f"--config=tests/helpers/small_config.py:{only}",
             f"--workdir={folder}/workdir{process}",
             f"--config.model.source={lm_folder}",
             f"--config.execution.cache_dir={folder}/cache{process}",

@@ -91,7 +91,7 @@ def test_whichever_file_is_damaged_no_wrong_state_comes_back(tmp_path, caplog, d
 
 def test_a_state_other_than_the_one_that_was_written_is_not_taken(tmp_path, monkeypatch, caplog):
     saved(tmp_path, [1])
-    monkeypatch.setattr(checkpoints, "_digest", lambda flat: np.zeros(32, np.uint8))
+    monkeypatch.setattr(checkpoints, "digest_of", lambda flat: np.zeros(32, np.uint8))
     saved(tmp_path, [2])  # written with a digest that its content does not have
     monkeypatch.undo()
     assert int(restored(tmp_path)["step"]) == 1

@@ -152,7 +152,7 @@ def test_a_full_disk_loses_nothing_and_says_what_to_do(tmp_path):
         """
         import resource, signal, sys
         from ipt_jax.errors import InputError
-        from ipt_jax.workdir.run_folder import append_rows, write_json
+        from ipt_jax.workdir.json_files import append_rows, write_json
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
         for write in (lambda: append_rows(sys.argv[1], [{'step': 2}, {'text': 'x' * 200}]),
@@ -176,7 +176,7 @@ def test_a_full_disk_loses_nothing_and_says_what_to_do(tmp_path):
 def test_concurrent_writers_lose_no_row_and_mix_none(tmp_path):
     path = tmp_path / "rows.jsonl"
     source = """
-        from ipt_jax.workdir.run_folder import append_rows
+        from ipt_jax.workdir.json_files import append_rows
         for number in range(50):
             append_rows(sys.argv[1], [{'writer': int(sys.argv[2]), 'number': number, 'text': 'x' * 3_000}] * 2)
         """

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ipt_jax.report.looks.prompt_length import prompt_lengths
-from ipt_jax.report.reading.kinds import PT
+from ipt_jax.report.reading.kinds import IPT, PT
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.runs import Run
 
@@ -28,7 +28,7 @@ SETTING = Setting(
 def test_lengths_rise_and_each_has_the_methods_that_were_run_with_it():
     found = prompt_lengths(SETTING)
     assert [length.rows for length in found] == [5, 25, 50]
-    assert [sorted(length.scores) for length in found] == [["PT"], ["IPT", "PT"], ["IPT"]]
+    assert [set(length.scores) for length in found] == [{PT}, {PT, IPT}, {IPT}]
     assert found[1].scores[PT].mean == 40.0
 
 
