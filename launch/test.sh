@@ -3,9 +3,9 @@
 #
 #   bash launch/test.sh [ARGUMENT …]
 #
-# ARGUMENT goes to pytest, such as -m slow or tests/test_layout.py; `.venv/bin/python -m pytest --help` has them all.
-# JOBS is the number of processes, 2 by default. PYTHON names another interpreter than the first on the PATH that is 3.11
-# or newer.
+# ARGUMENT goes to pytest, such as -m slow or tests/rows/test_layout.py; `.venv/bin/python -m pytest --help` has them
+# all. JOBS is the number of processes, 2 by default. PYTHON names another interpreter than the first on the PATH that is
+# 3.11 or newer.
 set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
