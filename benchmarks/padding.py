@@ -29,7 +29,7 @@ def counted(preparer: Preparer, run: Run, rule: int) -> list[str]:
     rows = rows_of(preparer, run, "train", with_target=True).rows
     dev = rows_of(preparer, run, "dev", with_target=True).rows[: training.dev_examples]
     limit = preparer.lm.decoder.config.max_positions - run.settings.layout.prompt_tokens
-    feed = Feed([Learner(run.settings.seed, rows, dev)], training, limit, rule)
+    feed = Feed([Learner(run.settings.seed, 0.0, rows, dev)], training, limit, rule)
     sizes = row_sizes(rows)
     order = Order(run.settings.seed, sizes[:, 0], training.batch_size, training.group_by_length, rule)
     real, computed, shapes = sizes[order.first(training.steps)].sum(axis=(0, 1)), np.zeros(2), set()

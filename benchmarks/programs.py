@@ -118,6 +118,7 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     from ipt_jax.adapters.soft_prompt import SoftPrompts
     from ipt_jax.cost import exchanges
     from ipt_jax.rows.batching import Batch
+    from ipt_jax.training.recipe import Recipe
     from ipt_jax.training.step import Trainer
 
     decoder, params = _model(config, mesh)
@@ -125,7 +126,7 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     prompts, prompt_params = SoftPrompts.create(
         start, reparameterisation="none", hidden=1, member_seeds=list(range(flags.members))
     )
-    trainer = Trainer(decoder, prompts, 10, 1, 0.0, 1.0, rematerialisation=flags.rematerialisation, axis=flags.axis)
+    trainer = Trainer(decoder, prompts, Recipe(10, 1), flags.rematerialisation, flags.axis)
     state = jax.tree.map(
         lambda leaf: _shape(mesh, (), *leaf.shape, dtype=leaf.dtype), jax.eval_shape(trainer.init, prompt_params)
     )

@@ -31,7 +31,6 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
 
     from benchmarks.profile import kernels
     from ipt_jax.adapters.soft_prompt import SoftPrompts
-    from ipt_jax.training.step import Trainer
 
     case, members = Case(**settings["case"]), settings["members"]
     decoder, params = side_by_side.load_ours(folder, settings["dtype"], settings.get("attention", "xla"))
@@ -43,7 +42,7 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     prompts, prompt_params = SoftPrompts.create(
         np.stack([start_of(case)] * members), reparameterisation="none", hidden=0, member_seeds=list(range(members))
     )
-    trainer = Trainer(decoder, prompts, STEPS, warmup_steps=0, weight_decay=0.0, clip_norm=CLIP_NORM)
+    trainer = trainer_of(decoder, prompts, STEPS, warmup_steps=0, weight_decay=0.0, clip_norm=CLIP_NORM)
     state = trainer.init(prompt_params)
     rates = jnp.full((members,), LEARNING_RATE, jnp.float32)
 
@@ -65,6 +64,17 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
         return kernels(again, most=16)
 
     return profiled if settings.get("profile") else again
+
+
+def trainer_of(decoder: Any, prompts: Any, steps: int, **recipe: Any) -> Any:
+    """A trainer, also of a package from before recipes."""
+    from ipt_jax.training.step import Trainer
+
+    try:
+        from ipt_jax.training.recipe import Recipe
+    except ModuleNotFoundError:
+        return Trainer(decoder, prompts, steps, **recipe)
+    return Trainer(decoder, prompts, Recipe(steps, **recipe))
 
 
 def own_batches(case: Case, members: int, limit: int) -> tuple[list[np.ndarray], Callable[[np.ndarray], Any]]:

@@ -26,7 +26,13 @@ from ipt_jax.errors import InputError
 
 _FOLDER = Path(configs.__file__).parent
 _TO_IMPORT = ("common", "paper/base")  # what others start from; no experiments themselves
-_OPEN = ("config.runs", "config.per_task", "config.task.options")  # sections whose leaves have names of their own
+# Sections whose leaves have names of their own.
+_OPEN = (
+    "config.runs",
+    "config.per_task",
+    "config.task.options",
+    "config.training.optimizer_options",
+)
 _START = "start from `config = ipt_jax.configs.common.get_config()`"
 _MODULE = "config_config"  # what a file is called in sys.modules
 

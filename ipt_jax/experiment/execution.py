@@ -161,11 +161,9 @@ class Execution:
                 preparer.lm,
                 [members[run.id] for run in runs],
                 self.devices,
-                workdir=self.workdir,
-                checkpoint_every=self.settings.checkpoint_every,
-                log_every=self.settings.log_every,
-                warn_after=self.settings.warn_after,
-                arrangement=arrangement,
+                self.workdir,
+                arrangement,
+                self.settings,
                 title=f"{title}: train {len(runs)} prompt{'s' * (len(runs) > 1)}",
             )
         return failed

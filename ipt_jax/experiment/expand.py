@@ -125,8 +125,8 @@ def populations(runs: Iterable[Run]) -> list[list[Run]]:
 
 def _override(target: dict[str, Any], overrides: Mapping[str, Any], place: str) -> None:
     for key, value in _section(overrides, place).items():
-        if place.endswith(".task.options") and key not in target:
-            target[key] = value  # Options are the task's own; `resolve_options` checks them.
+        if place.endswith((".task.options", ".training.optimizer_options")) and key not in target:
+            target[key] = value  # options have names of their own; `settings.check` and `resolve_options` know them
             continue
         if key not in target:
             near = difflib.get_close_matches(key, target, n=1)

@@ -30,10 +30,12 @@ from ipt_jax.runtime import device_memory, mesh, processes
 from ipt_jax.training import memory
 from ipt_jax.training.checkpoints import Checkpoints
 from ipt_jax.training.feed import Feed, Learner
+from ipt_jax.training.journal import Cadence, JsonLinesJournal
 from ipt_jax.training.loop import train
+from ipt_jax.training.recipe import recipe_of
 from ipt_jax.training.step import NEVER, Trainer, TrainState
 from ipt_jax.workdir.disk import make_folder
-from ipt_jax.workdir.json_files import append_rows, read_json, read_rows, write_json, write_rows
+from ipt_jax.workdir.json_files import read_json, read_rows, write_json
 from ipt_jax.workdir.run_folder import RunFolder
 
 _log = logging.getLogger(__name__)
@@ -123,19 +125,17 @@ def train_population(
     lm: FrozenLM,
     members: Sequence[Member],
     devices: Mesh,
-    *,
     workdir: Path,
-    checkpoint_every: int,
-    log_every: int,
-    warn_after: int,
     arrangement: Arrangement,
+    execution: Any,
     title: str,
 ) -> dict[str, int]:
     """Trains the members together and writes each one's prompt and final checkpoint into its run folder.
 
     Args:
-      warn_after: steps after which a member that does not learn is warned about.
       arrangement: from `arrange`.
+      execution: the settings `checkpoint_every`, `log_every` and `warn_after`.
+      title: what it is called in its bar and messages.
 
     Returns:
       The members that failed: run id → the step whose loss was not finite. They get no prompt; the
@@ -155,20 +155,7 @@ def train_population(
         residual=settings.prompt.residual,
         member_seeds=seeds,
     )
-    trainer = Trainer(
-        lm.decoder,
-        prompts,
-        training.steps,
-        training.warmup_steps,
-        training.weight_decay,
-        training.clip_norm,
-        kind=training.optimizer,
-        momentum=training.momentum,
-        schedule=training.schedule,
-        accumulate=training.accumulate,
-        rematerialisation=arrangement.rematerialisation,
-        axis=arrangement.axis,
-    )
+    trainer = Trainer(lm.decoder, prompts, recipe_of(training), arrangement.rematerialisation, arrangement.axis)
     spread_members = arrangement.axis == "members"
     if spread_members:
         mesh.check_divisible(devices, len(members), "config.execution.population_axis='members': the population's size")
@@ -182,35 +169,18 @@ def train_population(
         held = mesh.held(devices, (len(rows), len(rows[0])), axis)
         return mesh.put_rows(devices, collate(rows, shapes, held), axis)
 
-    learners = [Learner(member.run.settings.seed, member.train_rows, member.dev_rows) for member in members]
-    feed = Feed(learners, training, limit, rule, put)
-    warned = set()
-
-    def write_metrics(k: int, rows: list[dict[str, float]]) -> None:
-        if not processes.is_first():
-            return
-        append_rows(members[k].folder.metrics, rows)
-        if "dev_loss" in rows[-1] and k not in warned:
-            complaint = monitors.complaint(read_rows(members[k].folder.metrics, {"step": int}), warn_after)
-            if complaint:
-                warned.add(k)
-                _log.warning("run %s: %s", ids[k], complaint)
-
+    own = [(member.run.settings.seed, member.run.settings.training.learning_rate) for member in members]
+    learners = [Learner(*pair, member.train_rows, member.dev_rows) for pair, member in zip(own, members, strict=True)]
+    files, names = [member.folder.metrics for member in members], [f"run {id}" for id in ids]
     checkpoints = Checkpoints(home / "checkpoints")
     state = train(
         trainer,
         mesh.put_members(devices, trainer.init(params), spread=spread_members),
         lm.params,
-        learning_rates=[member.run.settings.training.learning_rate for member in members],
-        batch_at=feed.batch,
-        dev_batches=feed.dev,
-        eval_every=training.eval_every,
-        checkpoint_every=checkpoint_every,
-        log_every=log_every,
-        checkpoints=checkpoints,
-        write_metrics=write_metrics,
-        rewind_metrics=lambda step: processes.from_first(lambda: _rewind(members, step)),
-        title=title,
+        Feed(learners, training, limit, rule, put),
+        Cadence(training.eval_every, execution.checkpoint_every, execution.log_every),
+        checkpoints,
+        JsonLinesJournal(title, files, names, execution.warn_after),
     )
     checkpoints.close()
 
@@ -261,15 +231,6 @@ def _finish(
         write_json(home / "population.json", told)
     else:
         shutil.rmtree(home)
-
-
-def _rewind(members: Sequence[Member], step: int) -> None:
-    """Drops the metrics of steps that are about to be done again."""
-    for member in members:
-        rows = read_rows(member.folder.metrics, {"step": int})
-        kept = [row for row in rows if row["step"] <= step]
-        if len(kept) < len(rows):
-            write_rows(member.folder.metrics, kept)
 
 
 def describe_training(

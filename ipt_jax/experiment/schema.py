@@ -24,7 +24,7 @@ from ipt_jax.retrieval.bm25 import TERMS
 from ipt_jax.runtime.accelerators import PLATFORMS
 from ipt_jax.setting import ABSENT, GONE, Condition, Leaf, leaves, setting
 from ipt_jax.tasks.base import SPLITS
-from ipt_jax.training.optimizers import OPTIMIZERS, SCHEDULES
+from ipt_jax.training.optimizers import SCHEDULES
 
 PROMPTED = Condition("where layout.prompt_tokens > 0", lambda run: run["layout"]["prompt_tokens"] > 0)
 TRAINED = Condition(
@@ -189,7 +189,12 @@ class Training:
     accumulate: int = setting(
         1, "parts that a batch is run in, one after another: less memory, the same gradient", least=1, before=1
     )
-    optimizer: str = setting("adamw", "adamw | adafactor | sgd", choices=OPTIMIZERS, before="adamw")
+    optimizer: str = setting("adamw", "adamw | adafactor | sgd | any optimizer of optax: lion, adam, …", before="adamw")
+    optimizer_options: dict = setting(
+        {},
+        "arguments of optax's function of that name, such as {'b2': 0.98}; others have their default",
+        before={},
+    )
     momentum: float = setting(0.0, "of sgd", least=0, below=1, before=0.0)
     learning_rate: float = setting(
         2e-3,
@@ -205,7 +210,7 @@ class Training:
         before="linear",
     )
     warmup_steps: int = setting(10, "of a linear rise to the peak", least=0)
-    weight_decay: float = setting(0.0, "of adamw", least=0)
+    weight_decay: float = setting(0.0, "decoupled, of every optimizer", least=0)
     clip_norm: float = setting(1.0, "of each prompt's own gradient", above=0)
     eval_every: int = setting(100, "steps between dev losses; the prompt with the lowest is kept", least=1)
     dev_examples: int = setting(64, "examples of the dev split that the dev loss is measured on", least=1)

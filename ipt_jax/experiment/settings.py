@@ -11,6 +11,8 @@ from ipt_jax.experiment import schema
 from ipt_jax.models.loading import resolve_dtype
 from ipt_jax.setting import ABSENT, GONE, leaves, problem
 from ipt_jax.tasks import resolve_options
+from ipt_jax.training.optimizers import check_optimizer
+from ipt_jax.training.recipe import options_of
 
 
 def check_execution(execution: Mapping[str, Any]) -> None:
@@ -53,6 +55,14 @@ def check(settings: Mapping[str, Any], place: str) -> None:
         "training.accumulate",
         f"must divide training.batch_size={training['batch_size']}",
     )
+    if schema.TRAINED.holds(settings):
+        try:
+            check_optimizer(
+                training["optimizer"],
+                dict(options_of(training["optimizer"], training["momentum"], training["optimizer_options"])),
+            )
+        except InputError as error:
+            raise InputError(f"{place}config.{error}") from error
     need(
         (prompt["initialisation"] == "file") == bool(prompt["source"]),
         "prompt.source",

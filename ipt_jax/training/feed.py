@@ -25,6 +25,7 @@ class Learner(NamedTuple):
     """What one member of a population learns from, in the order that its seed draws, and is measured on."""
 
     seed: int
+    learning_rate: float
     train_rows: Sequence[Row]
     dev_rows: Sequence[Row]
 
@@ -45,6 +46,7 @@ class Feed:
     Attributes:
       shapes: i64[n, 2], see `few_shapes`.
       dev: the batches of the dev loss.
+      learning_rates: f32[K], the members' own.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Feed:
         rule: int,
         put: Callable[[list[list[Row]], np.ndarray], Batch] = collate,
     ):
+        self.learning_rates = np.array([learner.learning_rate for learner in learners], np.float32)
         self._put, self._rows = put, [learner.train_rows for learner in learners]
         sizes = [row_sizes(rows) for rows in self._rows]
         self._orders = [

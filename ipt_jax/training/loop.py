@@ -6,7 +6,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,6 +18,8 @@ from ipt_jax.errors import InputError
 from ipt_jax.rows.batching import Batch
 from ipt_jax.runtime import compiling, mesh, preemption, processes
 from ipt_jax.training.checkpoints import Checkpoints
+from ipt_jax.training.feed import Feed
+from ipt_jax.training.journal import Cadence, Journal
 from ipt_jax.training.prefetch import Prefetch
 from ipt_jax.training.step import NEVER, StepMetrics, Trainer, TrainState
 
@@ -30,29 +32,19 @@ def train(
     trainer: Trainer,
     state: TrainState,
     lm_params: Any,
-    *,
-    learning_rates: Sequence[float],
-    batch_at: Callable[[int], Batch],
-    dev_batches: list[Batch],
-    eval_every: int,
-    checkpoint_every: int,
-    log_every: int,
+    feed: Feed,
+    cadence: Cadence,
     checkpoints: Checkpoints,
-    write_metrics: Callable[[int, list[dict[str, float]]], None],
-    rewind_metrics: Callable[[int], None],
-    title: str,
+    journal: Journal,
 ) -> TrainState:
-    """Trains to `trainer.steps`, or until no member is left whose loss is finite.
+    """Trains to the recipe's last step, or until no member is left whose loss is finite.
 
-    Which examples step s sees is a function of s alone (`batch_at`), so a run that is resumed from its
+    Which examples step s sees is a function of s alone (`Feed.batch`), so a run that is resumed from its
     newest checkpoint does the very steps that an uninterrupted one does.
 
     Args:
       state: the state before the first step; also the template of what is restored.
-      batch_at: step → batch with leading axis K; called from a thread, while the step before runs.
-      dev_batches: measured before the first step, every `eval_every` steps and after the last.
-      write_metrics: takes a member's index and rows to append to its metrics.
-      rewind_metrics: told the last step whose rows are to be kept (-1: none); later ones will be written again.
+      feed: asked for batches from a thread, while the step before runs.
 
     Returns:
       The last state; `best_prompt` holds what is to be used, `failed_step` who blew up and when.
@@ -60,13 +52,12 @@ def train(
     Raises:
       Preempted: SIGTERM came; the state after the step that was running is saved.
     """
-    rates = np.asarray(learning_rates, np.float32)
-    members = len(learning_rates)
+    steps, title = trainer.recipe.steps, journal.title
     start = mesh.on_host(trainer.prompts.fold(state.params))
     restored = checkpoints.restore(state)
     state = state if restored is None else restored
     done = int(state.step)
-    rewind_metrics(-1 if restored is None else done)  # the checkpoint of step 0 covers the dev loss of step 0
+    journal.rewind(-1 if restored is None else done)  # the checkpoint of step 0 covers the dev loss of step 0
     if restored is not None:
         _log.info("%s: going on from step %d", title, done)
 
@@ -75,13 +66,13 @@ def train(
         compiling.expect(f"{what} for rows of {width} tokens", seconds, (trainer, what, jax.tree.map(np.shape, batch)))
 
     def measure(state: TrainState) -> TrainState:
-        for batch in dev_batches:
+        for batch in feed.dev:
             expect("the loss", _COMPILE_LOSSES, batch)
-        losses = trainer.dev_loss(state.params, lm_params, dev_batches)
+        losses = trainer.dev_loss(state.params, lm_params, feed.dev)
         sizes = monitors.sizes(mesh.on_host(trainer.prompts.fold(state.params)), start)
-        for k in range(members):
+        for k in range(len(losses)):
             if np.isfinite(losses[k]):
-                write_metrics(k, [{"step": int(state.step), "dev_loss": float(losses[k]), **sizes[k]}])
+                journal.log(k, [{"step": int(state.step), "dev_loss": float(losses[k]), **sizes[k]}])
         return trainer.keep_best(state, losses)
 
     if restored is None:
@@ -92,7 +83,7 @@ def train(
                 "prompts start from is at fault, not the learning rate"
             )
         checkpoints.save(0, state)
-    log = _MetricsLog(log_every, write_metrics, mesh.on_host(state.failed_step) != NEVER)
+    log = _MetricsLog(cadence.log, journal, mesh.on_host(state.failed_step) != NEVER)
 
     def save(step: int, state: TrainState) -> None:
         jax.block_until_ready(state)
@@ -101,23 +92,23 @@ def train(
 
     with (
         preemption.deferred() as preempted,
-        Prefetch(batch_at, done, trainer.steps) as batches,
-        tqdm(total=trainer.steps, initial=done, desc=title, unit="step", disable=not processes.is_first()) as progress,
+        Prefetch(feed.batch, done, steps) as batches,
+        tqdm(total=steps, initial=done, desc=title, unit="step", disable=not processes.is_first()) as progress,
     ):
         metrics = None
-        for step in range(done + 1, trainer.steps + 1):
+        for step in range(done + 1, steps + 1):
             before = batches.waited
             batch = batches.get(lambda running=metrics: running is None or running.loss.is_ready())
             log.waited += batches.waited - before
             expect("the training step", _COMPILE_STEP, batch)
-            state, metrics = trainer.step(state, lm_params, rates, batch)
+            state, metrics = trainer.step(state, lm_params, feed.learning_rates, batch)
             log.take(step, metrics, examples=batch.tokens.shape[0] * batch.tokens.shape[1])
             progress.update()
             progress.set_postfix_str(log.shown, refresh=False)
-            last = step == trainer.steps
-            evaluate = last or step % eval_every == 0
+            last = step == steps
+            evaluate = last or step % cadence.evaluate == 0
             leave = preempted()
-            saves = last or leave or step % checkpoint_every == 0
+            saves = last or leave or step % cadence.checkpoint == 0
             if evaluate or saves:
                 log.flush()  # what a checkpoint covers is on disk before it
             if evaluate:
@@ -144,11 +135,11 @@ class _MetricsLog:
       waited: seconds since the last row in which the device had nothing to do and the host was busy.
     """
 
-    def __init__(self, every: int, write: Callable[[int, list[dict[str, float]]], None], failed: np.ndarray):
+    def __init__(self, every: int, journal: Journal, failed: np.ndarray):
         self.shown = ""
         self.failed = failed
         self.waited = 0.0
-        self._every, self._write = every, write
+        self._every, self._journal = every, journal
         self._pending: tuple[int, StepMetrics, int] | None = None
         self._since, self._examples = time.monotonic(), 0
 
@@ -185,4 +176,4 @@ class _MetricsLog:
         for k in range(len(columns["loss"])):
             row = {name: float(values[k]) for name, values in columns.items()}
             if all(map(math.isfinite, row.values())):  # a member that blew up is reported as failed instead
-                self._write(k, [{"step": step, **row, **measured}])
+                self._journal.log(k, [{"step": step, **row, **measured}])

@@ -16,7 +16,7 @@ from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.rows.batching import Batch
 from ipt_jax.runtime import mesh
 from ipt_jax.training.losses import member_losses, members_at_once
-from ipt_jax.training.optimizers import make_optimizer, make_schedule
+from ipt_jax.training.recipe import Recipe
 
 NEVER = -1
 
@@ -56,31 +56,16 @@ class Trainer:
     """The compiled functions of one population. Hashable: its fields are static to `jax.jit`.
 
     Attributes:
-      steps, warmup_steps, schedule: see `optimizers.make_schedule`.
-      weight_decay, clip_norm, kind, momentum: of the optimizer, applied per member; see `optimizers.make_optimizer`.
-      accumulate: parts that a batch is cut into and run one after another; the gradient is that of the whole batch.
+      recipe: how the prompts are moved.
       rematerialisation: what a gradient finds of each layer, see `models.rematerialisation`.
       axis: what several devices share out, see `losses.member_losses`.
     """
 
     decoder: FrozenDecoder
     prompts: SoftPrompts
-    steps: int
-    warmup_steps: int
-    weight_decay: float
-    clip_norm: float
-    kind: str = "adamw"
-    momentum: float = 0.0
-    schedule: str = "linear"
-    accumulate: int = 1
+    recipe: Recipe
     rematerialisation: str = "dots"
     axis: str = "members"
-
-    @property
-    def optimizer(self) -> optax.GradientTransformation:
-        return make_optimizer(
-            self.kind, weight_decay=self.weight_decay, clip_norm=self.clip_norm, momentum=self.momentum
-        )
 
     def init(self, params: Any) -> TrainState:
         """The state before the first step, for parameters from `SoftPrompts.create`."""
@@ -89,7 +74,7 @@ class Trainer:
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
-            opt_state=jax.vmap(self.optimizer.init)(params),
+            opt_state=jax.vmap(self.recipe.make_optimizer().init)(params),
             best_prompt=jnp.array(folded),  # a copy: without an MLP it is the table itself, and a step donates both
             best_dev_loss=jnp.full((members,), jnp.inf, jnp.float32),
             best_step=jnp.full((members,), NEVER, jnp.int32),
@@ -107,8 +92,8 @@ class Trainer:
         """
         losses, gradients = self._gradients(state.params, lm_params, batch)
         norms = jax.vmap(optax.tree.norm)(gradients)
-        updates, opt_state = jax.vmap(self.optimizer.update)(gradients, state.opt_state, state.params)
-        factor = make_schedule(self.schedule, warmup_steps=self.warmup_steps, steps=self.steps)(state.step)
+        updates, opt_state = jax.vmap(self.recipe.make_optimizer().update)(gradients, state.opt_state, state.params)
+        factor = self.recipe.make_schedule()(state.step)
         rates = learning_rates * factor
         moved = jax.tree.map(lambda p, u: p - u * _per_member(rates, u), state.params, updates)
 
@@ -130,7 +115,7 @@ class Trainer:
     def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
         """Mean losses f32[K] and each member's gradient of its own; as many members at once as this machine likes."""
         members, rows, length = batch.tokens.shape
-        positions = rows // self.accumulate * length + jax.eval_shape(self.prompts.fold, params).shape[1]
+        positions = rows // self.recipe.accumulate * length + jax.eval_shape(self.prompts.fold, params).shape[1]
         together = members_at_once(members, positions)
         if together == members:
             return self._joint_gradients(params, lm_params, batch)
@@ -156,7 +141,7 @@ class Trainer:
             return mean.sum(), mean  # a member's gradient sees its own term alone
 
         differentiate = jax.value_and_grad(loss, has_aux=True)
-        if self.accumulate == 1:
+        if self.recipe.accumulate == 1:
             (_, losses), gradients = differentiate(params, batch)
             return losses, gradients
 
@@ -165,7 +150,7 @@ class Trainer:
             return jax.tree.map(jnp.add, sums, (losses, gradients)), None
 
         zeros = jax.tree.map(jnp.zeros_like, (counts, params))
-        return jax.lax.scan(add, zeros, _parts(batch, self.accumulate))[0]
+        return jax.lax.scan(add, zeros, _parts(batch, self.recipe.accumulate))[0]
 
     @functools.partial(jax.jit, static_argnums=0)
     def losses(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:

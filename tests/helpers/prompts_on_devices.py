@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -46,11 +47,9 @@ def train(workdir, devices, axis, learning_rate=1e-2, members=MEMBERS):
         LM,
         members,
         mesh_of(devices),
-        workdir=workdir,
-        checkpoint_every=100,
-        log_every=1,
-        warn_after=STEPS,
-        arrangement=population.Arrangement(len(members), "dots", axis),
+        workdir,
+        population.Arrangement(len(members), "dots", axis),
+        SimpleNamespace(checkpoint_every=100, log_every=1, warn_after=STEPS),
         title=f"{devices} devices, {axis}",
     )
     return np.stack([load_prompt(member.folder.prompt) for member in members])

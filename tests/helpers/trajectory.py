@@ -1,15 +1,16 @@
 """Twenty steps of training on batches that never change: what the golden trajectories hold, made with today's code.
 
-    PYTHONPATH=. python tests/trajectory.py OUT.npz
+    PYTHONPATH=. python tests/helpers/trajectory.py OUT.npz
 
 Which rows a batch has is said here, and a longest row is in every batch: another order of examples or other widths of
-batches change no number, another arithmetic of training does. What fixes the order is in `test_order`.
+batches change no number, another arithmetic of training does. What fixes the order is in `tests/rows/test_order.py`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +19,6 @@ from tiny import tiny_lm
 from ipt_jax.adapters.soft_prompt import SoftPrompts
 from ipt_jax.rows.batching import collate
 from ipt_jax.rows.layout import Row
-from ipt_jax.training.step import Trainer
 
 FAMILIES, METHODS, POPULATIONS = ("gpt2", "llama", "bloom"), ("PT", "IPT"), (1, 3)
 STEPS, BATCH, PROMPT_ROWS, WIDTH = 20, 4, 5, 32
@@ -27,13 +27,24 @@ LONGEST, MOST_TARGETS = 32, 8
 RATES = (3e-2, 1e-2, 3e-3)  # of the members; a population of one is the first of three
 
 
+def trainer_of(decoder: Any, prompts: Any, steps: int, **recipe: Any) -> Any:
+    """A trainer, also of a package from before recipes."""
+    from ipt_jax.training.step import Trainer
+
+    try:
+        from ipt_jax.training.recipe import Recipe
+    except ModuleNotFoundError:
+        return Trainer(decoder, prompts, steps, **recipe)
+    return Trainer(decoder, prompts, Recipe(steps, **recipe))
+
+
 def trajectory(family: str, method: str, members: int) -> dict[str, np.ndarray]:
     """losses f32[STEPS, K] before each step, and prompts f32[K, P, E] after the last."""
     lm = tiny_lm(family)
     random = np.random.RandomState(0)  # NumPy promises the same numbers for ever, of this class alone
     start = (0.5 * random.standard_normal((len(RATES), PROMPT_ROWS, WIDTH))).astype(np.float32)[:members]
     prompts, params = SoftPrompts.create(start, reparameterisation="mlp", hidden=8, member_seeds=list(range(members)))
-    trainer = Trainer(lm.decoder, prompts, STEPS, warmup_steps=2, weight_decay=0.01, clip_norm=1.0)
+    trainer = trainer_of(lm.decoder, prompts, STEPS, warmup_steps=2, weight_decay=0.01, clip_norm=1.0)
     state, losses = trainer.init(params), []
     rows, batches = rows_of(method), batches_of(members)
     for chosen in batches:

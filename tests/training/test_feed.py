@@ -26,7 +26,7 @@ ROWS = rows_of(SIZES)
 
 
 def learner(seed, rows=ROWS):
-    return Learner(seed, rows, rows[:30])
+    return Learner(seed, 1e-3, rows, rows[:30])
 
 
 def feed_of(*learners, steps=2000, limit=10_000, rule=2):

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import signal
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +21,8 @@ from ipt_jax.rows.order import Order
 from ipt_jax.runtime.shapes import few_shapes
 from ipt_jax.training import loop
 from ipt_jax.training.checkpoints import Checkpoints
+from ipt_jax.training.journal import Cadence
+from ipt_jax.training.recipe import Recipe
 from ipt_jax.training.step import NEVER, Trainer, member_losses
 
 P, STEPS = 4, 12
@@ -36,7 +39,7 @@ def make(lm, seeds, steps=STEPS, reparameterisation="mlp", **settings):
     prompts, params = SoftPrompts.create(
         rows, reparameterisation=reparameterisation, hidden=8, member_seeds=list(seeds)
     )
-    trainer = Trainer(lm.decoder, prompts, steps, warmup_steps=2, weight_decay=0.01, clip_norm=1.0, **settings)
+    trainer = Trainer(lm.decoder, prompts, Recipe(steps, warmup_steps=2, weight_decay=0.01, **settings))
     return trainer, trainer.init(params)
 
 
@@ -145,14 +148,16 @@ def one_step(lm, **settings):
 
 @pytest.mark.parametrize("parts", [2, pytest.param(6, marks=pytest.mark.slow)])
 def test_a_batch_run_in_parts_takes_the_step_of_the_whole_batch(parts):
-    lm, plain = tiny_lm(), {"kind": "sgd", "reparameterisation": "none"}
+    lm, plain = tiny_lm(), {"optimizer": "sgd", "reparameterisation": "none"}
     for ours, expected in zip(one_step(lm, **plain, accumulate=parts), one_step(lm, **plain), strict=True):
         close(ours, expected, GRADIENT)
 
 
-@pytest.mark.parametrize("kind", ["adafactor", "sgd"])
-def test_members_keep_apart_under_every_optimizer(kind):
-    lm, settings = tiny_lm(), {"kind": kind, "momentum": 0.9, "schedule": "cosine", "reparameterisation": "none"}
+@pytest.mark.parametrize("optimizer", ["adafactor", "sgd", "lion"])
+def test_members_keep_apart_under_every_optimizer(optimizer):
+    options = (("momentum", 0.9),) if optimizer == "sgd" else ()
+    settings = {"optimizer": optimizer, "options": options, "schedule": "cosine", "reparameterisation": "none"}
+    lm = tiny_lm()
     rows, prompts = make_rows(lm), {}
     for seeds in ([0, 1], [1]):
         trainer, state = make(lm, seeds, steps=4, **settings)
@@ -186,9 +191,15 @@ def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, sigterm_at=N
     trainer, state = make(lm, seeds)
     metrics = {0: [], 1: []} if metrics is None else metrics
 
-    def rewind(step):
-        for k in metrics:
-            metrics[k][:] = [row for row in metrics[k] if row["step"] <= step]
+    class Remembered:
+        title = "test"
+
+        def log(self, member, new):
+            metrics[member].extend(new)
+
+        def rewind(self, step):
+            for k in metrics:
+                metrics[k][:] = [row for row in metrics[k] if row["step"] <= step]
 
     def batch_at(step):
         if step == kill_at:
@@ -200,22 +211,18 @@ def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, sigterm_at=N
             batch.weights[:] = np.nan
         return batch
 
+    rates = np.float32([1e-2, 3e-2])
+    feed = SimpleNamespace(batch=batch_at, dev=[batch_for(rows, seeds, 1000)], learning_rates=rates)
     checkpoints = Checkpoints(folder)
     try:
         state = loop.train(
             trainer,
             state,
             lm.params,
-            learning_rates=[1e-2, 3e-2],
-            batch_at=batch_at,
-            dev_batches=[batch_for(rows, seeds, 1000)],
-            eval_every=3,
-            checkpoint_every=4,
-            log_every=1,
-            checkpoints=checkpoints,
-            write_metrics=lambda k, new: metrics[k].extend(new),
-            rewind_metrics=rewind,
-            title="test",
+            feed,
+            Cadence(evaluate=3, checkpoint=4, log=1),
+            checkpoints,
+            Remembered(),
         )
     finally:
         checkpoints.close()

@@ -12,6 +12,7 @@ from ipt_jax.models.loading import HF_FAMILIES
 from ipt_jax.rows.batching import Batch
 from ipt_jax.runtime import device_memory
 from ipt_jax.training import memory
+from ipt_jax.training.recipe import Recipe
 from ipt_jax.training.step import Trainer
 
 FACTOR = 1.35  # how far the estimate may be from what the compiler says, both ways
@@ -35,7 +36,7 @@ def compiled_bytes(decoder, lm_shapes, members, rows, tokens, targets, prompt_ro
     """Arguments and temporaries of a whole training step, as the compiler lays them out; nothing is run."""
     start = np.zeros((members, prompt_rows, decoder.config.embed_dim), np.float32)
     prompts, params = SoftPrompts.create(start, reparameterisation="none", hidden=1, member_seeds=list(range(members)))
-    trainer = Trainer(decoder, prompts, 10, 1, 0.0, 1.0, rematerialisation=policy)
+    trainer = Trainer(decoder, prompts, Recipe(10, 1), policy)
 
     def shape(*dims, dtype=jnp.int32):
         return jax.ShapeDtypeStruct(dims, dtype)

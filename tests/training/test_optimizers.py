@@ -1,5 +1,7 @@
 """Optimisers against optax's own, and schedules that start and end where they should."""
 
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -36,7 +38,7 @@ def test_an_optimizer_times_the_learning_rate_is_optaxs_own(name):
 
 
 def test_momentum_is_that_of_sgd():
-    ours = walk(make_optimizer("sgd", weight_decay=0.0, clip_norm=1e9, momentum=0.9), 0.01)
+    ours = walk(make_optimizer("sgd", weight_decay=0.0, clip_norm=1e9, options={"momentum": 0.9}), 0.01)
     close(ours, walk(optax.sgd(0.01, momentum=0.9), -1.0), OPTIMIZER)
 
 
@@ -56,8 +58,37 @@ def test_a_warmup_longer_than_the_training_still_rises():
     close(factors, [1 / 3, 2 / 3, 1.0], ELEMENTARY)
 
 
-def test_unknown_names_list_the_choices():
-    with pytest.raises(InputError, match="'lion' is unknown; choose one of adamw, adafactor, sgd"):
-        make_optimizer("lion", weight_decay=0.0, clip_norm=1.0)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("lion", {"b2": 0.9}), ("adam", {}), ("rmsprop", {"decay": 0.8}), ("novograd", {}), ("adafactor", {})],
+)
+def test_what_optax_makes_of_a_name_and_options_is_taken_and_members_differ_by_their_rate_alone(name, options):
+    ours = walk(make_optimizer(name, weight_decay=0.0, clip_norm=1e9, options=options), 0.01)
+    made = getattr(optax, name)
+    known = {"lion": {"weight_decay": 0.0}, "adafactor": {"multiply_by_parameter_scale": False}}.get(name, {})
+    close(ours, walk(made(0.01, **known, **options), -1.0), OPTIMIZER)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("lyon", {}, "'lyon' is unknown; did you mean 'lion'?"),
+        ("", {}, "'' is unknown; choose adamw, adafactor, sgd, or an optimizer of optax"),
+        ("chain", {}, "'chain' is unknown"),
+        ("lion", {"b7": 1.0}, "b7 is no option of it; there are: b1, b2"),
+        ("lion", {"weight_decay": 1.0}, "weight_decay is no option of it"),
+        ("sgd", {"b1": 0.9}, "b1 is no option of it; there are: momentum"),
+        ("lion", {"b1": "x"}, "cannot be used"),
+        ("adamw", {"b1": [0.9]}, "unhashable"),
+        ("lbfgs", {}, "cannot be used"),
+        ("fromage", {}, "takes steps that are not proportional to the learning rate"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_used_says_why_before_anything_is_trained(name, options, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        make_optimizer(name, weight_decay=0.0, clip_norm=1.0, options=options)
+
+
+def test_unknown_schedules_list_the_choices():
     with pytest.raises(InputError, match="'wsd' is unknown; choose one of linear, cosine, constant"):
         make_schedule("wsd", warmup_steps=1, steps=2)

@@ -164,17 +164,17 @@ import jax
 from jax.experimental.pallas import tpu as pallas_tpu
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from tolerances import ATTENTION_GRADIENT, close
-from test_tpu import PLAIN_INTERPRETER, RULES, answers, plain_attention, random_heads, tpu_attention
+from test_tpu import PLAIN_INTERPRETER, RULES, answers, plain_attention, random_heads, tpu
 rule, inputs = RULES["all of a scanned layer"], random_heads()
 expected = answers(plain_attention, rule)(*inputs)
 for shape in ((2, 2), (1, 4)):  # four devices for two key-value heads: each has all heads
     mesh = jax.make_mesh(shape, ("data", "model"), axis_types=(AxisType.Auto,) * 2)
     spread = [jax.device_put(x, NamedSharding(mesh, PartitionSpec("data"))) for x in inputs]
     with pallas_tpu.force_tpu_interpret_mode(PLAIN_INTERPRETER):
-        ours = answers(tpu_attention.tpu_attention, rule)(*spread)
+        ours = answers(tpu.tpu_attention, rule)(*spread)
     for x, y in zip(ours, expected, strict=True):
         close(x, y, ATTENTION_GRADIENT)
-    jax.jit(answers(tpu_attention.tpu_attention, rule)).trace(*spread).lower(lowering_platforms=("tpu",))
+    jax.jit(answers(tpu.tpu_attention, rule)).trace(*spread).lower(lowering_platforms=("tpu",))
 print("same")
 """
 
