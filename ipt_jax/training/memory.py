@@ -45,16 +45,30 @@ class Estimate:
         return self.weights + self.state + self.saved + self.working
 
 
+@dataclasses.dataclass(frozen=True)
+class StepShape:
+    """What runs at once on one device.
+
+    Attributes:
+      members, rows: prompts, and rows of each.
+      length: tokens of a row.
+      targets: rows of a row that reach the output projection.
+      prompt_rows: of one member's prompt, which runs once for all its rows.
+    """
+
+    members: int
+    rows: int
+    length: int
+    targets: int
+    prompt_rows: int
+
+
 def training_step(
     config: DecoderConfig,
+    shape: StepShape,
     *,
     weights: int,
     itemsize: int,
-    members: int,
-    rows: int,
-    length: int,
-    targets: int,
-    prompt_rows: int,
     prompt_bytes: int,
     rematerialisation: str = "dots",
     fused_attention: bool = False,
@@ -64,15 +78,13 @@ def training_step(
     Args:
       weights: bytes of the language model's parameters.
       itemsize: bytes of a number in its activations.
-      members, rows: prompts, and rows of each that run at once, on this device.
-      length: tokens of a row.
-      targets: rows of a row that reach the output projection.
-      prompt_rows: of one member's prompt, which runs once for all its rows.
       prompt_bytes: of one member's parameters.
       rematerialisation: see `models.rematerialisation`.
       fused_attention: whether scores never exist as a whole.
     """
-    tokens = members * (rows * length + prompt_rows) * itemsize
+    members, rows, length = shape.members, shape.rows, shape.length
+    outputs = members * rows * shape.targets
+    tokens = members * (rows * length + shape.prompt_rows) * itemsize
     inner, groups = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     # Query, key, value, what attention gives, its projection, gate and up, down.
     products = 2 * inner + 2 * groups + 2 * config.hidden_dim + config.mlp_dim * (2 if config.gated_mlp else 1)
@@ -80,12 +92,12 @@ def training_step(
         config.hidden_dim
         + {"none": products + _INNER_KEPT * config.mlp_dim, "dots": products, "block": 0}[rematerialisation]
     )
-    seen = length + block_length(length) + 2 * prompt_rows  # keys of a query, twice: half of its own are masked
+    seen = length + block_length(length) + 2 * shape.prompt_rows  # keys of a query, twice: half of its own are masked
     squares = 0 if fused_attention else 4 * members * rows * config.num_heads * length * seen
     in_layer = int(_SCORES * squares / 2) + tokens * _INNER * config.mlp_dim
     in_layer += tokens * products if rematerialisation == "block" else 0
-    words = block_words(members * rows * targets, config.vocab_size)
-    at_head = words * (_LOGITS * 4 * members * rows * targets + config.embed_dim * itemsize)
+    words = block_words(outputs, config.vocab_size)
+    at_head = words * (_LOGITS * 4 * outputs + config.embed_dim * itemsize)
     # The last layer runs for target rows only, and nothing of it is kept.
     saved = (config.num_layers - 1) * tokens * kept
     return Estimate(weights, members * _STATE * prompt_bytes, saved, max(in_layer, at_head))
@@ -116,16 +128,13 @@ def step_estimate(
     config, prompt, training = decoder.config, settings.prompt, settings.training
     prompt_rows = settings.layout.prompt_tokens
     ((tokens, targets),) = few_shapes(sizes.max(axis=0, keepdims=True), 1).tolist()
+    rows = math.ceil(training.batch_size / training.accumulate / share)
     mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
     return training_step(
         part_of(config, parts),
+        StepShape(members, rows, tokens, targets, prompt_rows),
         weights=weights,
         itemsize=itemsize,
-        members=members,
-        rows=math.ceil(training.batch_size / training.accumulate / share),
-        length=tokens,
-        targets=targets,
-        prompt_rows=prompt_rows,
         prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
         rematerialisation=policy,
         fused_attention=decoder.attention != "xla",
