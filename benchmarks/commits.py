@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[1]
 _WITHOUT_ROOMS = {
     "adapters.soft_prompt": "soft_prompt",
     "cost.arithmetic": "arithmetic",
+    "decoding.generation": "generation",
+    "decoding.settings": "search",
     "models.files.hf_folder": "models.hf_folder",
     "rows.batching": "batching",
     "rows.layout": "layout",

@@ -1,6 +1,6 @@
 """Decoding against transformers' `generate`: same weights, inputs, precision and searches, taking turns.
 
-    python -m benchmarks.decoding [--case=NAME …] [--json=FILE] [--data_dir=DIR]
+    python -m benchmarks.decoding [--case=NAME …] [--against=COMMIT] [--json=FILE] [--data_dir=DIR]
     python -m benchmarks.decoding --growth=FILE.png | --refill | --profile
 
 Needs torch and transformers beside ipt_jax. The cases on real inputs need the released files of DART and Spider under
@@ -12,6 +12,7 @@ size that serves it best.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -24,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import side_by_side
+from benchmarks.commits import code_of
 from benchmarks.decoding_inputs import SMOLLM2, NoText, write_inputs
 from benchmarks.side_by_side import MODELS, Round, Side, run_once, take_turns
 
@@ -84,7 +86,6 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
     from benchmarks.profile import kernels
-    from ipt_jax.decoding import schedule
     from ipt_jax.decoding.generation import generate
     from ipt_jax.decoding.settings import Search
     from ipt_jax.models import loading
@@ -96,8 +97,10 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     else:
         decoder, params = side_by_side.load_ours(folder, settings["dtype"])
         tokenizer, stop = NoText(decoder.config.vocab_size), ()
-    search = Search(settings["max_new_tokens"], stop, settings["beams"])
+    search = Search(max_new_tokens=settings["max_new_tokens"], stop=stop, num_beams=settings["beams"])
     if settings.get("early_exit"):  # a batch is decoded until its last row is done; only then the next one enters
+        from ipt_jax.decoding import schedule
+
         schedule._ENTER_SHARE = 1
     work = [(0, row) for row in inputs["rows"]]
     prompts = jnp.zeros((1, 0, decoder.config.embed_dim))
@@ -176,8 +179,12 @@ def _until(tokens: list[int], stops: set[int]) -> list[int]:
     return next((tokens[: i + 1] for i, token in enumerate(tokens) if token in stops), tokens)
 
 
-def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
-    """One case: medians, peaks, ratio, and how many rows agree in every token."""
+def measure(name: str, data_dir: Path, rounds: int, code: str = "") -> dict[str, Any]:
+    """One case: medians, peaks, ratio, and how many rows agree in every token.
+
+    Args:
+      code: a folder with another commit's package, which takes its turns as one more side; none if empty.
+    """
     case = CASES[name]
     settings = dataclasses.asdict(case)
     with tempfile.TemporaryDirectory() as temporary:
@@ -191,6 +198,8 @@ def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
             Side("ours", "benchmarks.decoding:ours", settings),
             Side("theirs", "benchmarks.decoding:theirs", settings, eager=True),
         ]
+        if code:
+            sides.append(Side("before", "benchmarks.decoding:ours", settings, code=code))
         if case.context:  # the same with half the new tokens: what a step takes is the difference
             half = settings | {"max_new_tokens": case.max_new_tokens // 2}
             sides.append(Side("half", "benchmarks.decoding:ours", half))
@@ -212,6 +221,13 @@ def measure(name: str, data_dir: Path, rounds: int) -> dict[str, Any]:
         "theirs_batch_size": settings["batch_size"],
         "rounds": {"ours": mine.seconds, "theirs": other.seconds},
     }
+    if code:
+        before = done["before"]
+        row["before_ratio"] = before.median / mine.median
+        row["before_agreeing"] = float(
+            np.mean([a == b for a, b in zip(mine.answers[-1], before.answers[-1], strict=True)])
+        )
+        row["rounds"]["before"] = before.seconds
     if rate:
         row["step_seconds"] = (mine.median - done["half"].median) / (case.max_new_tokens / 2)
         row["share_of_memory_rate"] = step_bytes(case) / row["step_seconds"] / rate
@@ -308,6 +324,10 @@ def report(rows: Sequence[dict[str, Any]]) -> str:
         peaks = (f"{row[f'{side}_peak_bytes'] / 1e9:.1f}" for side in ("ours", "theirs"))
         agreeing = f"{row['rows_agreeing']:.0%}"
         cells.append([row["case"], *rates, f"{row['ratio']:.1f} ×", f"≥ {row['target']:g} ×", agreeing, *peaks])
+        if "before_ratio" in row:
+            cells[-1] += [f"{row['before_ratio']:.2f} ×", f"{row['before_agreeing']:.0%}"]
+    if any("before_ratio" in row for row in rows):
+        columns += ("than the commit before", "rows that agree with it")
     return side_by_side.table(columns, cells)
 
 
@@ -316,10 +336,9 @@ def main() -> None:
     parser.add_argument(
         "--case", action="append", choices=list(CASES), help="one of the cases; all that can run by default"
     )
-    parser.add_argument(
-        "--data_dir", type=Path, default=Path("../shared/data"), help="released files, a folder per task"
-    )
+    parser.add_argument("--data_dir", type=Path, default=Path("data"), help="released files, a folder per task")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--against", default="", metavar="COMMIT", help="ours as it was then is one more side")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     parser.add_argument("--growth", type=Path, help="instead of the cases: a figure of how time grows, in this file")
     parser.add_argument("--profile", action="store_true", help="instead: where the time of our decoding goes")
@@ -344,18 +363,20 @@ def main() -> None:
         if arguments.json:
             arguments.json.write_text(json.dumps({"machine": machine, "refilling": rows}, indent=2) + "\n")
         return
-    for name in arguments.case or runnable:
-        if name not in runnable:
-            print(f"{name}: left out, jax finds no GPU")
-            continue
-        if arguments.profile:
-            rows.append({"case": name, "kernels": profile(name, arguments.data_dir)})
-            print(name, *rows[-1]["kernels"], sep="\n  ", flush=True)
-        else:
-            rows.append(measure(name, arguments.data_dir, arguments.rounds))
-            print(report(rows), flush=True)
-        if arguments.json:
-            arguments.json.write_text(json.dumps({"machine": machine, "cases": rows}, indent=2) + "\n")
+    with code_of(arguments.against) if arguments.against else contextlib.nullcontext("") as code:
+        for name in arguments.case or runnable:
+            if name not in runnable:
+                print(f"{name}: left out, jax finds no GPU")
+                continue
+            if arguments.profile:
+                rows.append({"case": name, "kernels": profile(name, arguments.data_dir)})
+                print(name, *rows[-1]["kernels"], sep="\n  ", flush=True)
+            else:
+                rows.append(measure(name, arguments.data_dir, arguments.rounds, str(code)))
+                print(report(rows), flush=True)
+            if arguments.json:
+                answer = {"machine": machine, "against": arguments.against, "cases": rows}
+                arguments.json.write_text(json.dumps(answer, indent=2) + "\n")
 
 
 if __name__ == "__main__":

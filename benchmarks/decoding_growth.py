@@ -33,7 +33,7 @@ def growth(folder: Path, settings: dict[str, Any]) -> Round:
 
     def seconds(beams: int, context: int, new_tokens: int, rows: int) -> float:
         tokens = np.random.default_rng(0).integers(3, decoder.config.vocab_size, (rows, context)).tolist()
-        work, search = [(0, row) for row in tokens], Search(new_tokens, (), beams)
+        work, search = [(0, row) for row in tokens], Search(max_new_tokens=new_tokens, stop=(), num_beams=beams)
         taken = []
         for _ in range(4):  # the first compiles
             started = time.perf_counter()
