@@ -13,15 +13,44 @@ from ipt_jax.models.config import ACTIVATIONS, DecoderConfig
 
 
 class Linear(nnx.Module):
-    """x[..., in] @ kernel[in, out] (+ bias[out]); `stack` puts a leading layer axis before both."""
+    """x[..., in] @ kernel[in, out] (+ bias[out]); `stack` puts a leading layer axis before both.
+
+    Attributes:
+      turned: whether the kernel lies as [out, in], see `turn`.
+    """
 
     def __init__(self, stack: tuple[int, ...], in_dim: int, out_dim: int, bias: bool, dtype: Any):
         self.kernel = nnx.Param(jnp.zeros((*stack, in_dim, out_dim), dtype))
         self.bias = nnx.Param(jnp.zeros((*stack, out_dim), dtype)) if bias else None
+        self.turned = False
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = x @ self.kernel[...]
+        y = times_rows(x, self.kernel[...]) if self.turned else x @ self.kernel[...]
         return y if self.bias is None else y + jnp.broadcast_to(self.bias[...], y.shape)
+
+
+def times_rows(x: jax.Array, rows: jax.Array, dtype: Any = None) -> jax.Array:
+    """x[..., in] with each of rows[out, in] → [..., out], for few x and many rows on a CPU.
+
+    There a product first copies its right operand into the order of its inner loop, all of the weights for however few
+    rows; the left operand is read where it lies. SmolLM2's 340 MB output table with 16 rows on two cores (AVX2): 71 ms
+    as x @ tableᵀ, 25 ms so. The barrier keeps XLA from turning the product round again.
+
+    Args:
+      dtype: of the result; that of x unless given.
+    """
+    flat = x.reshape(-1, x.shape[-1])
+    turned = jax.lax.dot_general(rows, flat, (((1,), (1,)), ((), ())), preferred_element_type=dtype)
+    return jax.lax.optimization_barrier(turned).T.reshape(*x.shape[:-1], -1)
+
+
+def turn(block: nnx.Module) -> nnx.Module:
+    """The same block with every kernel as [out, in], for steps of few rows: see `times_rows`."""
+    for _, part in nnx.iter_graph(block):
+        if isinstance(part, Linear):
+            part.kernel = nnx.Param(part.kernel[...].swapaxes(-1, -2))
+            part.turned = True
+    return block
 
 
 class Norm(nnx.Module):

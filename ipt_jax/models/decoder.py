@@ -15,9 +15,11 @@ from ipt_jax.models.attention import cached
 from ipt_jax.models.attention.blocked import blocked_attention
 from ipt_jax.models.attention.causal import causal_attention
 from ipt_jax.models.attention.rule import Pair, ScoreRule, alibi_slopes, behind, plain_attention
-from ipt_jax.models.blocks import Block, Linear, Norm
+from ipt_jax.models.blocks import Block, Linear, Norm, times_rows, turn
 from ipt_jax.models.config import DecoderConfig, LayerTraits
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
+
+_FEW_ROWS = 128  # as many are projected in a step of decoding; turning the logits of more costs more than it saves
 
 
 class Decoder(nnx.Module):
@@ -105,9 +107,17 @@ class Decoder(nnx.Module):
 
     def project(self, normalised: jax.Array) -> jax.Array:
         table = self.embedding if self.head is None else self.head
-        logits = jnp.einsum("...e,ve->...v", normalised, table[...], preferred_element_type=jnp.float32)
+        if _turns() and normalised.size < _FEW_ROWS * normalised.shape[-1]:
+            logits = times_rows(normalised, table[...], jnp.float32)
+        else:
+            logits = jnp.einsum("...e,ve->...v", normalised, table[...], preferred_element_type=jnp.float32)
         cap = self.config.logit_softcap
         return logits if cap is None else cap * jnp.tanh(logits / cap)
+
+
+def _turns() -> bool:
+    """Whether steps of few rows take weights as rows, see `times_rows`."""
+    return jax.default_backend() == "cpu"
 
 
 def _positions(embeddings: jax.Array) -> jax.Array:
@@ -299,8 +309,12 @@ class FrozenDecoder:
         return x[:, 0], (jnp.concatenate([keys, kept[0][None]]), jnp.concatenate([values, kept[1][None]]))
 
     def unstack(self, params: Any) -> tuple[Any, ...]:
-        """The blocks' parameters layer by layer. Slicing them out of the stack in every step would copy them."""
-        _, stacked = nnx.split(nnx.merge(self.graphdef, params).blocks)
+        """The blocks' parameters layer by layer, as `step` takes them.
+
+        Slicing them out of the stack in every step would copy them.
+        """
+        decoder = nnx.merge(self.graphdef, params)
+        _, stacked = nnx.split(turn(decoder.blocks) if _turns() else decoder.blocks)
         return tuple(jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(self.config.num_layers))
 
     def step(
@@ -331,7 +345,7 @@ class FrozenDecoder:
           Hidden states [B, W, D] as of `hidden`, and the generated segment with the new entry.
         """
         decoder = nnx.merge(self.graphdef, params)
-        block_def, _ = nnx.split(decoder.blocks)
+        block_def, _ = nnx.split(turn(decoder.blocks) if _turns() else decoder.blocks)
         entry = step if entry is None else entry
         positions = jnp.broadcast_to((context_lengths + step)[:, None], embeddings.shape[:2])
         with jax.default_matmul_precision("highest"):

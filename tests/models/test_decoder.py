@@ -142,7 +142,6 @@ def test_every_step_over_the_cache_gives_the_logits_of_the_whole_sequence(case):
 def parts_of(decoder, params, tokens, inner, attention_in):
     """What the embeddings give, and each part of the middle layer alone, with the rotary angles and rule of its own."""
     whole = nnx.merge(decoder.graphdef, params)
-    block_def, _ = nnx.split(whole.blocks)
     traits = decoder.config.traits()[1]
     positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
     entered, _ = whole.enter(decoder.embed(params, tokens), positions)
@@ -153,7 +152,7 @@ def parts_of(decoder, params, tokens, inner, attention_in):
     def attend(query, key, value):
         return causal.causal_attention(query, key, value, whole.rule(traits)), None
 
-    block = nnx.merge(block_def, decoder.unstack(params)[1])
+    block, _ = whole.block(1)
     return {
         "entered": entered,
         "normed": block.attention_norm(inner),
