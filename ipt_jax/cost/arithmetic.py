@@ -16,7 +16,7 @@ import numpy as np
 
 from ipt_jax.decoding.shared_beginnings import worthwhile_cut
 from ipt_jax.models.config import DecoderConfig
-from ipt_jax.rows.flat_rows import row_sizes
+from ipt_jax.rows.flat_rows import row_sizes, shared_tokens
 from ipt_jax.rows.layout import Row
 from ipt_jax.rows.order import RULE, Order
 
@@ -65,7 +65,9 @@ def training_flop(
     seed: int,
     rule: int = RULE,
 ) -> float:
-    """FLOP of training one prompt: every row as often as it is drawn, and the dev losses; the prompt once for each.
+    """FLOP of training one prompt: every row as often as it is drawn, and the dev losses.
+
+    The prompt is counted once for each, and so is what all rows begin with.
 
     Args:
       training: `config.training` of the run.
@@ -75,9 +77,11 @@ def training_flop(
       seed, rule: of `Order`.
     """
     order = Order(seed, row_sizes(train_rows)[:, 0], training.batch_size, training.group_by_length, rule)
-    learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, train_rows, gradient=True)
-    learned += training.steps * row_flop(config, prompt_rows, 0, gradient=True)
-    measured = _learning_flop(config, prompt_rows, dev_rows, gradient=False).sum() + row_flop(config, prompt_rows, 0)
+    shared = shared_tokens(train_rows, dev_rows)
+    learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, shared, train_rows, gradient=True)
+    learned += training.steps * row_flop(config, prompt_rows + shared, 0, gradient=True)
+    measured = _learning_flop(config, prompt_rows, shared, dev_rows, gradient=False).sum()
+    measured += row_flop(config, prompt_rows + shared, 0)
     return float(learned + (1 + math.ceil(training.steps / training.eval_every)) * measured)
 
 
@@ -120,7 +124,9 @@ def _layer_flop(config: DecoderConfig) -> tuple[float, float]:
     return keys_values, query_and_out + mlp
 
 
-def _learning_flop(config: DecoderConfig, prompt_rows: int, rows: Sequence[Row], *, gradient: bool) -> np.ndarray:
-    """f64[len(rows)], of rows whose targets are to be predicted, behind the prompt's keys and values."""
+def _learning_flop(
+    config: DecoderConfig, prompt_rows: int, shared: int, rows: Sequence[Row], *, gradient: bool
+) -> np.ndarray:
+    """f64[len(rows)], of rows whose targets are to be predicted, behind keys and values of prompt and shared tokens."""
     lengths, targets = row_sizes(rows).astype(float).T
-    return row_flop(config, lengths, targets, before=prompt_rows, gradient=gradient)
+    return row_flop(config, lengths - shared, targets, before=prompt_rows + shared, gradient=gradient)

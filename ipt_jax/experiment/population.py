@@ -164,10 +164,10 @@ def train_population(
         mesh.check_divisible(devices, part, "config.training.batch_size / config.training.accumulate")
     limit = lm.decoder.config.max_positions - settings.layout.prompt_tokens
 
-    def put(rows: list[list[Row]], shapes: np.ndarray) -> Batch:
+    def put(rows: list[list[Row]], shapes: np.ndarray, shared: int) -> Batch:
         axis = 0 if spread_members else 1
         held = mesh.held(devices, (len(rows), len(rows[0])), axis)
-        return mesh.put_rows(devices, collate(rows, shapes, held), axis)
+        return mesh.put_rows(devices, collate(rows, shapes, held, shared), axis)
 
     own = [(member.run.settings.seed, member.run.settings.training.learning_rate) for member in members]
     learners = [Learner(*pair, member.train_rows, member.dev_rows) for pair, member in zip(own, members, strict=True)]

@@ -20,16 +20,21 @@ class Batch(NamedTuple):
       target_positions: i32[K, B, R], the token index whose hidden state predicts the target.
       targets: i32[K, B, R], the token to predict there.
       weights: f32[K, B, R], 1 for a real target and 0 for padding.
+      shared: i32[K, B, C], tokens before these that all rows of a member begin with; None for none.
     """
 
     tokens: np.ndarray
     target_positions: np.ndarray
     targets: np.ndarray
     weights: np.ndarray
+    shared: np.ndarray | None = None
 
 
 def collate(
-    members: Sequence[Sequence[Row]], shapes: np.ndarray | None = None, held: np.ndarray | None = None
+    members: Sequence[Sequence[Row]],
+    shapes: np.ndarray | None = None,
+    held: np.ndarray | None = None,
+    shared: int = 0,
 ) -> Batch:
     """Stacks each member's rows.
 
@@ -40,9 +45,10 @@ def collate(
     Args:
       members: K lists of B rows, every row with a target and at least one source token.
       shapes: of `few_shapes`: T and R are the first of them that fit. None: the batch has its own.
+      shared: C, tokens that all rows of a member begin with and that stand apart: T is of what comes after them.
       held: bool[K, B], the rows to write, those of this process's devices; the others stay zero. None writes all.
     """
-    needed = np.max([row_sizes(member).max(axis=0) for member in members], axis=0)
+    needed = np.max([row_sizes(member).max(axis=0) for member in members], axis=0) - (shared, 0)
     shapes = few_shapes(needed[None], 1) if shapes is None else shapes
     length, targets = shapes[(shapes >= needed).all(axis=1)][0]
     shape = (len(members), len(members[0]))
@@ -51,14 +57,17 @@ def collate(
         target_positions=np.zeros((*shape, targets), np.int32),
         targets=np.zeros((*shape, targets), np.int32),
         weights=np.zeros((*shape, targets), np.float32),
+        shared=np.zeros((*shape, shared), np.int32) if shared else None,
     )
     for k, member in enumerate(members):
         for b, row in enumerate(member):
             if held is not None and not held[k, b]:
                 continue
-            count = len(row.tokens) - row.source_length
-            batch.tokens[k, b, : len(row.tokens)] = row.tokens
-            batch.target_positions[k, b, :count] = np.arange(row.source_length - 1, len(row.tokens) - 1)
+            count, own = len(row.tokens) - row.source_length, len(row.tokens) - shared
+            batch.tokens[k, b, :own] = row.tokens[shared:]
+            if shared:
+                batch.shared[k, b] = row.tokens[:shared]
+            batch.target_positions[k, b, :count] = np.arange(own - count - 1, own - 1)
             batch.targets[k, b, :count] = row.tokens[row.source_length :]
             batch.weights[k, b, :count] = 1.0
     return batch

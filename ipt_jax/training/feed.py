@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ipt_jax.rows.batching import Batch, collate
-from ipt_jax.rows.flat_rows import row_sizes
+from ipt_jax.rows.flat_rows import row_sizes, shared_tokens
 from ipt_jax.rows.layout import Row
 from ipt_jax.rows.order import Order
 from ipt_jax.runtime.shapes import few_shapes
@@ -30,6 +30,10 @@ class Learner(NamedTuple):
     dev_rows: Sequence[Row]
 
 
+def _collated(rows: list[list[Row]], shapes: np.ndarray, shared: int) -> Batch:
+    return collate(rows, shapes, shared=shared)
+
+
 class Feed:
     """The batches of a population: at most 16 shapes of training batches and 2 of dev batches are to be compiled.
 
@@ -41,10 +45,12 @@ class Feed:
       training: the settings that they share: `steps`, `batch_size`, `group_by_length`.
       limit: tokens that no row has more of.
       rule: of `Order`.
-      put: takes each member's rows of a batch and the shapes, and gives the batch as devices take it.
+      put: takes each member's rows of a batch, the shapes, and how many first tokens stand apart, and gives the batch
+        as devices take it.
 
     Attributes:
-      shapes: i64[n, 2], see `few_shapes`.
+      shared: how many first tokens all rows of each member have in common, if it pays to run them once for all.
+      shapes: i64[n, 2], see `few_shapes`; of what comes after the shared tokens.
       dev: the batches of the dev loss.
       learning_rates: f32[K], the members' own.
     """
@@ -55,7 +61,7 @@ class Feed:
         training: Any,
         limit: int,
         rule: int,
-        put: Callable[[list[list[Row]], np.ndarray], Batch] = collate,
+        put: Callable[[list[list[Row]], np.ndarray, int], Batch] = _collated,
     ):
         self.learning_rates = np.array([learner.learning_rate for learner in learners], np.float32)
         self._put, self._rows = put, [learner.train_rows for learner in learners]
@@ -67,16 +73,20 @@ class Feed:
         needed = np.zeros((training.steps, 2), np.int64)
         for each, order in zip(sizes, self._orders, strict=True):
             needed = np.maximum(needed, each[order.first(training.steps)].max(axis=1))
-        self.shapes = few_shapes(needed, shapes_for(training.steps), limit)
+        self.shared = min(shared_tokens(learner.train_rows, learner.dev_rows) for learner in learners)
+        limit -= self.shared
+        self.shapes = few_shapes(needed - (self.shared, 0), shapes_for(training.steps), limit)
         dev = _dev_batches([learner.dev_rows for learner in learners], training.batch_size)
         needed = np.array([np.max([row_sizes(rows).max(axis=0) for rows in batch], axis=0) for batch in dev])
-        shapes = few_shapes(needed, DEV_SHAPES, limit)
-        self.dev = [put(batch, shapes) for batch in dev]
+        shapes = few_shapes(needed - (self.shared, 0), DEV_SHAPES, limit)
+        self.dev = [put(batch, shapes, self.shared) for batch in dev]
 
     def batch(self, step: int) -> Batch:
         """The rows that step `step`, counted from 0, learns from."""
         chosen = zip(self._rows, self._orders, strict=True)
-        return self._put([[rows[i] for i in order.at(step).tolist()] for rows, order in chosen], self.shapes)
+        return self._put(
+            [[rows[i] for i in order.at(step).tolist()] for rows, order in chosen], self.shapes, self.shared
+        )
 
 
 def shapes_for(steps: int) -> int:

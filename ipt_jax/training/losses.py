@@ -29,9 +29,9 @@ def member_losses(
 ) -> tuple[jax.Array, jax.Array]:
     """Summed negative log-likelihood and number of target tokens, each f32[K].
 
-    A prompt's states depend on nothing but the prompt: each runs once, and all rows of its member attend to its keys
-    and values. Members' rows run as one larger batch; only the target rows pass the last layer and the output
-    projection.
+    The states of a prompt, and of the first tokens that all rows of its member share, depend on nothing that comes
+    after: they run once, and all rows of the member attend to their keys and values. Members' rows run as one larger
+    batch; only the target rows pass the last layer and the output projection.
 
     Args:
       prompts: f32[K, P, E].
@@ -54,12 +54,15 @@ def member_losses(
 
     embeddings = decoder.embed(lm_params, merged(batch.tokens))
     before = None
-    if prompts.shape[1]:
+    if prompts.shape[1] or batch.shared is not None:
         # Devices that share out the rows run each prompt themselves, as copies of their own: the gradients to keys and
         # values would otherwise be summed over the devices in every layer, and not once, to the prompt.
         groups = (math.gcd(rows, _data_devices(batch.tokens)), members) if rows_first else (members, 1)
         copies = jnp.broadcast_to(prompts, (groups[0], *prompts.shape)) if rows_first else prompts
         own = copies.reshape(-1, *prompts.shape[1:]).astype(embeddings.dtype)
+        if batch.shared is not None:  # those of one row of each group: its first
+            first = merged(batch.shared).reshape(groups[0], -1, groups[1], batch.shared.shape[-1])[:, 0]
+            own = jnp.concatenate([own, decoder.embed(lm_params, first.reshape(len(own), -1))], axis=1)
         made = decoder.beginning(lm_params, own, rematerialisation)
         before = jax.tree.map(lambda x: x.reshape(x.shape[0], *groups, *x.shape[2:]), made)
     hidden = decoder.hidden_at(lm_params, embeddings, merged(batch.target_positions), rematerialisation, before)

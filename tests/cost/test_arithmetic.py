@@ -84,6 +84,14 @@ def test_training_counts_each_row_as_often_as_it_is_drawn_and_every_dev_loss():
     assert training_flop(CONFIG, training, 4, rows, dev, seed=0) == pytest.approx(learned + measured)
 
 
+def test_what_all_rows_begin_with_is_counted_once_a_step():
+    rows, dev = ([row((*range(20), 100 + i, 7, 8), 21) for i in range(count)] for count in (4, 2))
+    training = types.SimpleNamespace(steps=2, batch_size=2, group_by_length=True, eval_every=2)
+    learned = 4 * row_flop(CONFIG, 3, 2, before=4 + 20, gradient=True) + 2 * row_flop(CONFIG, 24, 0, gradient=True)
+    measured = 2 * (2 * row_flop(CONFIG, 3, 2, before=24) + row_flop(CONFIG, 24, 0))
+    assert training_flop(CONFIG, training, 4, rows, dev, seed=0) == pytest.approx(learned + measured)
+
+
 def test_a_soft_prompt_that_many_rows_share_is_run_once():
     few, many = ([(1000 + i, 5, 6) for i in range(count)] for count in (3, 500))
     assert prefill_flop(CONFIG, 10, few) == 3 * row_flop(CONFIG, 13, 1)

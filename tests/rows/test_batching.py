@@ -21,6 +21,15 @@ def test_a_batch_holds_every_target_and_the_position_that_predicts_it():
     assert batch.weights.sum(axis=2).tolist() == [[2.0, 1.0]]
 
 
+def test_tokens_that_all_rows_of_a_member_begin_with_stand_apart_and_the_others_count_from_there():
+    batch = collate([[row((7, 8, 9, 5, 6), 3), row((7, 8, 4, 2), 3)]], shared=2)
+    assert batch.shared.tolist() == [[[7, 8], [7, 8]]]
+    assert batch.tokens[0, :, :4].tolist() == [[9, 5, 6, 0], [4, 2, 0, 0]]
+    assert batch.target_positions[0, :, :2].tolist() == [[0, 1], [0, 0]]
+    assert batch.targets[0, :, :2].tolist() == [[5, 6], [2, 0]]
+    assert collate([[row((7, 8, 9), 2)]]).shared is None
+
+
 @given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 30)), min_size=1, max_size=6))
 def test_every_target_token_is_learned_exactly_once_from_the_token_before_it(sizes):
     rows = [row(range(1, source + target + 1), source) for source, target in sizes]

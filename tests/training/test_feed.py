@@ -2,6 +2,7 @@
 
 import types
 
+import jax
 import numpy as np
 import pytest
 
@@ -50,6 +51,18 @@ def test_a_training_run_compiles_no_more_programs_than_stated(steps):
     assert len(shapes_of(feed.dev)) <= DEV_SHAPES == 2
 
 
+def test_an_instruction_that_all_rows_begin_with_is_in_each_batch_once():
+    rows = [Row("", (i, *row.tokens), row.source_length + 1, (), 0, False) for i, row in enumerate(ROWS[:100])]
+    told = [Row("", (*range(50, 80), *row.tokens), row.source_length + 30, (), 0, False) for row in rows]
+    feed, plain = feed_of(learner(0, told), steps=20), feed_of(learner(0, rows), steps=20)
+    assert (feed.shared, plain.shared) == (30, 0) and feed.shapes.tolist() == plain.shapes.tolist()
+    for told_batch, batch in zip(
+        [*taken(feed, range(20)), *feed.dev], [*taken(plain, range(20)), *plain.dev], strict=True
+    ):
+        assert (told_batch.shared == np.arange(50, 80)).all() and batch.shared is None
+        assert all((told == own).all() for told, own in zip(told_batch[:4], batch[:4], strict=True))
+
+
 def test_of_all_positions_that_are_computed_at_least_88_in_a_hundred_hold_a_token():
     def real(rule):
         batches = taken(feed_of(learner(0), rule=rule), range(2000))
@@ -65,8 +78,8 @@ def test_a_member_sees_in_a_population_what_it_sees_alone(rule):
     alone = feed_of(learner(1), rule=rule)
     for step in (0, 7, 600, 1999):
         one, several = alone.batch(step), together.batch(step)
-        for name, array in one._asdict().items():
-            wide = getattr(several, name)[1:2]
+        for array, all_members in zip(jax.tree.leaves(one), jax.tree.leaves(several), strict=True):
+            wide = all_members[1:2]
             assert (wide[..., : array.shape[-1]] == array).all() and not wide[..., array.shape[-1] :].any()
 
 
@@ -74,7 +87,7 @@ def test_which_batch_a_step_gets_does_not_depend_on_the_steps_before_it():
     steps = [5, 1500, 3]
     through, late = feed_of(learner(0)), feed_of(learner(0))
     for step, batch in zip(steps, taken(late, steps), strict=True):
-        for ours, theirs in zip(batch, through.batch(step), strict=True):
+        for ours, theirs in zip(jax.tree.leaves(batch), jax.tree.leaves(through.batch(step)), strict=True):
             assert ours.shape == theirs.shape and (ours == theirs).all()
 
 

@@ -101,18 +101,31 @@ def test_keys_and_values_before_the_rows_count_as_if_every_row_had_its_own_copy(
         close(our_gradient, gradient, ATTENTION_GRADIENT)
 
 
-@pytest.mark.parametrize("axis", ["members", "rows"])
+@pytest.mark.parametrize(
+    ("axis", "shared"),
+    [
+        ("members", 0),
+        ("rows", 2),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in (("members", 2), ("rows", 0))),
+    ],
+)
 @pytest.mark.parametrize(
     "name", [pytest.param(case, marks=[pytest.mark.slow] * (case not in FAMILIES)) for case in CASES]
 )
-def test_prompt_rows_that_run_once_give_the_loss_and_the_gradient_of_a_copy_before_every_row(name, axis):
+def test_what_rows_share_runs_once_and_gives_the_loss_and_the_gradient_of_a_copy_before_every_row(name, axis, shared):
     decoder, params, golden = load_case(name)
     members, rows, length = 2, 3, 7
     draw = np.random.default_rng(0)
     prompts = np.stack([golden["prompt"], 0.5 * golden["prompt"][::-1]])
     tokens = draw.integers(0, decoder.config.vocab_size, (members, rows, length))
+    tokens[..., :shared] = tokens[:, :1, :shared]
     places = np.broadcast_to(np.arange(2, length - 1), (members, rows, length - 3))
     batch = Batch(tokens, places, tokens[..., 3:], draw.integers(0, 2, places.shape).astype(np.float32))
+    apart = batch
+    if shared:
+        apart = batch._replace(
+            tokens=tokens[..., shared:], target_positions=places - shared, shared=tokens[..., :shared]
+        )
 
     def obvious(prompts):
         def one(prompt, batch):
@@ -127,7 +140,7 @@ def test_prompt_rows_that_run_once_give_the_loss_and_the_gradient_of_a_copy_befo
         return losses.sum(), losses
 
     def ours(prompts):
-        losses, _ = member_losses(decoder, params, prompts, batch, axis=axis)
+        losses, _ = member_losses(decoder, params, prompts, apart, axis=axis)
         return losses.sum(), losses
 
     (_, losses), our_gradient = jax.jit(jax.value_and_grad(ours, has_aux=True))(prompts)
