@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from tolerances import ELEMENTARY, close
 
 from ipt_jax.models.blocks import Linear, times_rows, turn
 
@@ -18,7 +19,7 @@ def test_a_product_with_rows_is_the_product_with_their_transpose(shape):
     x, rows = drawn(shape), drawn((7, 5), 1)
     found = jax.jit(times_rows)(x, rows)
     assert found.shape == (*shape[:-1], 7)
-    np.testing.assert_allclose(found, x @ rows.T, rtol=1e-5, atol=1e-5)
+    close(found, x @ rows.T, ELEMENTARY)
 
 
 def test_a_product_with_rows_has_the_type_that_is_asked_for():
@@ -35,7 +36,7 @@ def test_a_turned_map_is_the_same_map_with_its_kernel_the_other_way_round(bias):
     wanted = linear(x)
     turned = turn(linear)
     assert turned.kernel[...].shape == (7, 5)
-    np.testing.assert_allclose(turned(x), wanted, rtol=1e-5, atol=1e-5)
+    close(turned(x), wanted, ELEMENTARY)
 
 
 def test_a_step_multiplies_with_weights_on_the_left_where_a_cpu_would_copy_them():

@@ -17,11 +17,13 @@ from ipt_jax.models.attention.causal import causal_attention
 from ipt_jax.models.attention.rule import plain_attention
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 from ipt_jax.rows.batching import Batch
-from ipt_jax.training.losses import LOGITS_BUDGET, block_words, member_losses, token_losses
+from ipt_jax.training.losses import CPU_LOGITS_BUDGET, LOGITS_BUDGET, block_words, member_losses, token_losses
 
 # Ways in which families differ: ALiBi, a window in some layers with softcaps of scores and logits, a norm after the
 # residual with a projection around the blocks, parallel residuals. The others are slow proofs.
 FAMILIES = ["bloom", "gemma2", "opt_post_norm_projected", "gpt_neox"]
+
+OWN_BUDGET = CPU_LOGITS_BUDGET if jax.default_backend() == "cpu" else LOGITS_BUDGET
 
 
 @pytest.mark.parametrize(
@@ -211,9 +213,11 @@ def test_losses_stay_finite_where_logits_are_far_beyond_what_exp_can_hold():
 def test_no_block_of_logits_passes_the_budget_and_no_word_is_left_out():
     for rows in (1, 7, 64, 512, 2560):
         for words in (1, 50_257, 250_880):
-            block = block_words(rows, words)
-            assert 4 * rows * block <= LOGITS_BUDGET + 4 * rows
-            assert -(-words // block) * block >= words
+            for budget in (CPU_LOGITS_BUDGET, LOGITS_BUDGET):
+                block = block_words(rows, words, budget)
+                assert 4 * rows * block <= budget + 4 * rows
+                assert -(-words // block) * block >= words
+            assert block_words(rows, words) == block_words(rows, words, OWN_BUDGET)
 
 
 def test_bloom_sized_vocabularies_leave_no_array_of_all_logits_in_the_compiled_step():
