@@ -12,7 +12,7 @@ from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.shared_beginnings import Prefix
 from ipt_jax.decoding.stopping import STOP_NAMES, STOP_TEXT, StopTokenizer, first_stop
-from ipt_jax.models.attention.cached import Pair
+from ipt_jax.models.attention.cached import Cursor, Pair
 from ipt_jax.models.decoder import FrozenDecoder
 
 
@@ -98,7 +98,7 @@ class Model:
         """Runs the newest tokens i32[B, W], of `count` i32[B] written ones, and puts them at `entry` of their ring.
 
         Args:
-          origins: as in `FrozenDecoder.step`.
+          origins: see `Cursor`.
 
         Returns:
           Hidden states [B, W, D] and what was generated, see `models.attention.cached`.
@@ -110,10 +110,7 @@ class Model:
             embeddings,
             rows.context,
             generated,
-            rows.context_lengths,
-            count - 1,
-            entry,
-            origins,
+            Cursor(rows.context_lengths, count - 1, entry, origins),
         )
 
 

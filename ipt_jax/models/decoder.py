@@ -13,6 +13,7 @@ from flax import nnx
 
 from ipt_jax.models.attention import cached
 from ipt_jax.models.attention.blocked import blocked_attention
+from ipt_jax.models.attention.cached import Cursor
 from ipt_jax.models.attention.causal import causal_attention
 from ipt_jax.models.attention.rule import Pair, ScoreRule, alibi_slopes, behind, plain_attention
 from ipt_jax.models.blocks import Block, Linear, Norm, times_rows, turn
@@ -300,8 +301,8 @@ class FrozenDecoder:
             kept = extend(final, *block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary)))
 
             def attend_last(query, _key, _value):
-                ends, rule = known + last + 1, decoder.rule(traits)
-                return cached.cached_attention(query, kept, None, ends, jnp.int32(-1), rule), None
+                end = Cursor(known + last + 1, jnp.int32(-1))
+                return cached.cached_attention(query, kept, None, end, decoder.rule(traits)), None
 
             x = jnp.take_along_axis(x, last[:, None, None], axis=1)
             angles = tuple(rotary.angles(known + last[:, None]) for rotary in self.config.rotaries)
@@ -324,40 +325,31 @@ class FrozenDecoder:
         embeddings: jax.Array,
         context: tuple[tuple[jax.Array, jax.Array], ...],
         generated: tuple[tuple[jax.Array, jax.Array], ...],
-        context_lengths: jax.Array,
-        step: jax.Array,
-        entry: jax.Array | None = None,
-        origins: jax.Array | None = None,
+        cursor: Cursor,
     ) -> tuple[jax.Array, tuple[tuple[jax.Array, jax.Array], ...]]:
         """One new token of every beam of every row.
 
         Args:
           layers: from `unstack`.
-          embeddings: [B, W, E] of the tokens generated at step `step`; their position is `context_lengths + step`.
+          embeddings: [B, W, E] of the newest tokens; their position is `context_lengths + step` of the cursor.
           context: per layer, keys [B, G, H, S] and values [B, G, S, H] of everything before generation; never written.
-          generated: per layer, keys [B, G, H, X] and values [B, G, X, H] of X = M · W, a ring; `entry` is written.
-          context_lengths: i32[B], prompt rows counted.
-          step: i32[B] or i32[], how many tokens stand between a row's context and this one.
-          entry: i32[], shared by all rows, one more at each step, modulo M; `step` if that is the same for all.
-          origins: i32[B, W, M], the beam that wrote what each beam has at an entry; every beam its own if None.
+          generated: per layer, keys [B, G, H, X] and values [B, G, X, H] of X = M · W, a ring; the cursor's entry is
+            written, one more at each step, modulo M.
 
         Returns:
           Hidden states [B, W, D] as of `hidden`, and the generated segment with the new entry.
         """
         decoder = nnx.merge(self.graphdef, params)
         block_def, _ = nnx.split(turn(decoder.blocks) if _turns() else decoder.blocks)
-        entry = step if entry is None else entry
-        positions = jnp.broadcast_to((context_lengths + step)[:, None], embeddings.shape[:2])
+        positions = jnp.broadcast_to((cursor.context_lengths + cursor.step)[:, None], embeddings.shape[:2])
         with jax.default_matmul_precision("highest"):
             x, angles = decoder.enter(embeddings, positions)
             written = []
             for i, traits in enumerate(self.config.traits()):
 
                 def attend(query, key, value, i=i, traits=traits):
-                    own = cached.write(generated[i], key, value, entry)
-                    rule = decoder.rule(traits)
-                    place = context_lengths, step, rule, entry, origins
-                    return cached.cached_attention(query, context[i], own, *place), own
+                    own = cached.write(generated[i], key, value, cursor.place)
+                    return cached.cached_attention(query, context[i], own, cursor, decoder.rule(traits)), own
 
                 x, kept = nnx.merge(block_def, layers[i])(x, _chosen(angles, traits.rotary), attend)
                 written.append(kept)

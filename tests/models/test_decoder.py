@@ -13,7 +13,7 @@ from tolerances import GRADIENT, LAYER, LOGITS, LOSS, PART, close
 
 from ipt_jax.decoding.settings import Search
 from ipt_jax.models.attention import causal
-from ipt_jax.models.attention.cached import empty_segment
+from ipt_jax.models.attention.cached import Cursor, empty_segment
 
 # Every family, and every rule of attention, is among the others; these repeat them in another setting.
 REPEATED = ("bloom", "gpt2_untied_sharded", "gpt_neox_serial", "llama_rope_linear", "llama_tied_grouped", "qwen2")
@@ -126,7 +126,7 @@ def test_every_step_over_the_cache_gives_the_logits_of_the_whole_sequence(case):
         def one(segment, step):
             newest = jnp.take_along_axis(embedded, (context_lengths + step)[:, None, None], axis=1)
             out, segment = decoder.step(
-                params, decoder.unstack(params), newest, context, segment, context_lengths, step
+                params, decoder.unstack(params), newest, context, segment, Cursor(context_lengths, step)
             )
             return segment, out[:, 0]
 

@@ -13,6 +13,8 @@ of SmolLM2 with four beams on two CPU cores: 377 MB in every step, of 32 rows.)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
@@ -22,6 +24,27 @@ from ipt_jax.models.attention.rule import Pair, ScoreRule
 # products above the diagonal are never made. 16 × 242 positions of GPT-2 on two cores: 107 ms of processor time a
 # layer at once, 63 ms in blocks of 128, 68 ms in blocks of 64; 8 × 448 of SmolLM2: 112, 57 and 43 ms.
 _BLOCK = 64
+
+
+class Cursor(NamedTuple):
+    """Where the newest tokens of rows stand, of W beams each.
+
+    Attributes:
+      context_lengths: i32[B], prompt rows counted.
+      step: i32[B] or i32[], how many generated tokens stand between a row's context and the newest one; less than M.
+      entry: i32[], where the ring of M entries has the newest, for all rows; `step`, which is then i32[], if None.
+      origins: i32[B, W, M], the beam that wrote what each beam has at an entry; every beam its own if None.
+    """
+
+    context_lengths: jax.Array
+    step: jax.Array
+    entry: jax.Array | None = None
+    origins: jax.Array | None = None
+
+    @property
+    def place(self) -> jax.Array:
+        """i32[], the entry."""
+        return self.step if self.entry is None else self.entry
 
 
 def extend(before: Pair | None, key: jax.Array, value: jax.Array) -> Pair:
@@ -88,11 +111,8 @@ def cached_attention(
     query: jax.Array,
     context: Pair,
     generated: Pair | None,
-    context_lengths: jax.Array,
-    step: jax.Array,
+    cursor: Cursor,
     rule: ScoreRule,
-    entry: jax.Array | None = None,
-    origins: jax.Array | None = None,
 ) -> jax.Array:
     """One new token of every beam over the two segments of its cache.
 
@@ -101,14 +121,10 @@ def cached_attention(
     1: entries 1, 0, 3, 2 are 0, 1, 2, 3 tokens old; a row at step 2 sees 1, 0, 3.
 
     Args:
-      query: [B, W, N, H], of the token that `step` generated tokens stand before.
+      query: [B, W, N, H], of the newest tokens.
       context: keys [B, G, H, S] and values [B, G, S, H]; entries at or past `context_lengths` are never seen.
-      generated: keys [B, G, H, X] and values [B, G, X, H] with X = M · W; the queries' own are at `entry`. None where
-        nothing is generated yet: with `step` -1 the query is that of the last context entry.
-      context_lengths: i32[B].
-      step: i32[B] or i32[], less than M.
-      entry: i32[]; `step` if None.
-      origins: i32[B, W, M], the beam that wrote what this beam has at an entry; every beam its own if None.
+      generated: keys [B, G, H, X] and values [B, G, X, H] with X = M · W; the queries' own are at the cursor's entry.
+        None where nothing is generated yet: with `step` -1 the query is that of the last context entry.
 
     Returns:
       [B, W, N, H] in the type of `query`; scores and softmax are float32.
@@ -120,16 +136,14 @@ def cached_attention(
     together = query.reshape(batch, beams, groups, share, width).swapaxes(1, 2)
     together = together.reshape(batch, groups, beams * share, width)
     # Positions: context entry s stands at s, the query at context_lengths + step.
-    step = jnp.broadcast_to(step, (batch,))[:, None]
-    distances = context_lengths[:, None] + step - jnp.arange(size)[None, :]
+    step = jnp.broadcast_to(cursor.step, (batch,))[:, None]
+    distances = cursor.context_lengths[:, None] + step - jnp.arange(size)[None, :]
     seen = (distances > step)[:, None]
     products = jnp.einsum("bgxh,bghs->bgxs", together, context[0], preferred_element_type=jnp.float32)
     if generated is not None:
         entries = generated[0].shape[-1] // beams
-        ages = jnp.broadcast_to(
-            ((step[0] if entry is None else entry) - jnp.arange(entries)) % entries, (batch, entries)
-        )
-        own = _visible((ages <= step)[:, None], origins, beams)
+        ages = jnp.broadcast_to((cursor.place - jnp.arange(entries)) % entries, (batch, entries))
+        own = _visible((ages <= step)[:, None], cursor.origins, beams)
         distances = jnp.concatenate([distances, jnp.repeat(ages, beams, axis=1)], axis=-1)
         seen = jnp.concatenate([jnp.broadcast_to(seen, (batch, own.shape[1], size)), own], axis=-1)
         over_own = jnp.einsum("bgxh,bghs->bgxs", together, generated[0], preferred_element_type=jnp.float32)

@@ -98,7 +98,9 @@ def test_a_step_over_the_cache_is_the_last_row_of_the_whole_sequence(rule):
     for m in range(step + 1):
         newest = (np.arange(2)[:, None], np.arange(beams)[None], (lengths + m)[:, None])
         generated = cached.write(generated, keys[newest], values[newest], jnp.int32(m))
-    ours = cached.cached_attention(query, context, generated, jnp.asarray(lengths), jnp.int32(step), rule)
+    ours = cached.cached_attention(
+        query, context, generated, cached.Cursor(jnp.asarray(lengths), jnp.int32(step)), rule
+    )
     for row, length in enumerate(lengths):
         seen = length + step + 1
         for beam in range(beams):
