@@ -9,7 +9,7 @@ import pytest
 import tiny
 from tolerances import FINITE_DIFFERENCE, LOGITS, PART, close
 
-from ipt_jax.models.attention.cached import empty_segment
+from ipt_jax.models.attention.cached import Cursor, empty_segment
 
 FAMILIES = ("gpt2", "llama")
 
@@ -95,7 +95,7 @@ def test_prefill_and_cached_steps_equal_the_whole_sequence(family, overrides):
     for step in range(new):
         places = lengths + step
         newest = decoder.embed(params, tokens[np.arange(3), :, places])
-        hidden, generated = step_once(params, layers, newest, context, generated, lengths, step)
+        hidden, generated = step_once(params, layers, newest, context, generated, Cursor(lengths, step))
         expected = whole[np.arange(3), :, places]
         close(decoder.project(params, hidden), expected, LOGITS)
 
