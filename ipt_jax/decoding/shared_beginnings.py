@@ -15,6 +15,7 @@ import numpy as np
 
 from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.rows.flat_rows import common_tokens
 from ipt_jax.runtime.programs import program
 
 Work = Sequence[tuple[int, Sequence[int]]]
@@ -65,7 +66,7 @@ def best_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tuple[int,
     """
     ordered = sorted((prompt, tuple(tokens)) for prompt, tokens in work)
     # Of neighbours in this order, the tokens in common; -1 where not even the prompt is.
-    common = sorted(_common(a, b) if p == q else -1 for (p, a), (q, b) in itertools.pairwise(ordered))
+    common = sorted(common_tokens(a, b) if p == q else -1 for (p, a), (q, b) in itertools.pairwise(ordered))
     best, saved = (0, len(work)), 0
     for covered in range(min(len(tokens) for _, tokens in ordered)):
         beginnings = 1 + int(np.searchsorted(common, covered))
@@ -125,9 +126,3 @@ def _run(
 ) -> tuple[jax.Array, jax.Array]:
     embeddings = prepend(prompts[prompt_index], decoder.embed(params, tokens))
     return decoder.prefill(params, embeddings, jnp.zeros(len(tokens), jnp.int32))[1]
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    """The tokens that both begin with."""
-    differing = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
-    return next(differing, min(len(a), len(b)))

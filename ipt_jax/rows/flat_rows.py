@@ -89,8 +89,14 @@ def _common_with(tokens: Sequence[int], rows: Sequence[Row]) -> int:
     if isinstance(rows, FlatRows):
         return rows.common_with(tokens)
     for row in rows:
-        tokens = tokens[: next((i for i, (a, b) in enumerate(zip(tokens, row.tokens, strict=False)) if a != b), None)]
+        tokens = tokens[: common_tokens(tokens, row.tokens)]
     return len(tokens)
+
+
+def common_tokens(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    differing = (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y)
+    return next(differing, min(len(a), len(b)))
 
 
 def row_sizes(rows: Sequence[Row]) -> np.ndarray:
