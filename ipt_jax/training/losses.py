@@ -151,49 +151,58 @@ def _losses(normalised, table, targets, softcap, block, parts):
 
 def _forward(normalised, table, targets, softcap, block, parts, with_gradient=True):
     """The losses, and their gradient with respect to each hidden state [B, R, E]."""
-    words = table.shape[0] // parts
-    spread = table.reshape(parts, words, -1)
+    rows = normalised.reshape(-1, normalised.shape[-1])  # two axes, so that no product has to turn its block of words
+    words = functools.partial(_words, rows, softcap=softcap, block=block, with_gradient=with_gradient)
+    if parts == 1:
+        highest, total, mean = words(table)
+    else:
+        largest, totals, means = jax.vmap(words)(table.reshape(parts, -1, table.shape[1]))
+        highest = largest.max(axis=0)
+        shrink = jnp.exp(largest - highest[None])
+        total, mean = (totals * shrink).sum(axis=0), (means * shrink[..., None]).sum(axis=0)
+    wanted = table[targets.reshape(-1)].astype(jnp.float32)
+    logits, slope = _capped((rows.astype(jnp.float32) * wanted).sum(axis=-1), softcap)
+    # The two large numbers first: their difference is small.
+    losses = (jnp.log(total) + (highest - logits)).reshape(targets.shape)
+    if not with_gradient:
+        return losses, None
+    wanted = wanted if slope is None else wanted * slope[..., None]
+    return losses, (mean / total[..., None] - wanted).astype(normalised.dtype).reshape(normalised.shape)
 
-    def capped(logits):
-        """What the softmax sees, and its derivative with respect to the logits."""
-        if softcap is None:
-            return logits, None
-        bent = jnp.tanh(logits / softcap)
-        return softcap * bent, 1 - bent**2
+
+def _words(rows, table, softcap, block, with_gradient):
+    """Of the softmax of [N, E] rows over [V, E] words: largest logit [N], sum [N], and mean row of the table [N, E].
+
+    Sum and mean are of exp(logit - largest logit); the mean is not yet divided by the sum.
+    """
 
     def add_block(sums, index):
         largest, total, mean = sums
         # The last block starts early enough to be whole; the words that it shares with the one before count once.
-        start = jnp.minimum(index * block, words - block)
-        rows = jax.lax.dynamic_slice_in_dim(spread, start, block, axis=1)
-        products = jnp.einsum("bre,pve->brpv", normalised, rows, preferred_element_type=jnp.float32)
-        logits, slope = capped(products)
-        new = start + jnp.arange(block) >= index * block
-        logits = jnp.where(new[None, None, None], logits, -jnp.inf)
+        start = jnp.minimum(index * block, len(table) - block)
+        words = jax.lax.dynamic_slice_in_dim(table, start, block)
+        logits, slope = _capped(jnp.einsum("ne,ve->nv", rows, words, preferred_element_type=jnp.float32), softcap)
+        logits = jnp.where(start + jnp.arange(block) >= index * block, logits, -jnp.inf)
         higher = jnp.maximum(largest, logits.max(axis=-1))
         shrink = jnp.exp(largest - higher)
-        weights = jnp.exp(logits - higher[..., None])
+        weights = jnp.exp(logits - higher[:, None])
         total = total * shrink + weights.sum(axis=-1)
         if with_gradient:
-            weights = (weights if slope is None else weights * slope).astype(rows.dtype)
-            part = jnp.einsum("brpv,pve->brpe", weights, rows, preferred_element_type=jnp.float32)
-            mean = mean * shrink[..., None] + part
+            weights = (weights if slope is None else weights * slope).astype(words.dtype)
+            mean = mean * shrink[:, None] + jnp.einsum("nv,ve->ne", weights, words, preferred_element_type=jnp.float32)
         return (higher, total, mean), None
 
-    zeros = jnp.zeros((*targets.shape, parts), jnp.float32)
-    mean = jnp.zeros((*zeros.shape, table.shape[1] if with_gradient else 0), jnp.float32)
-    blocks = -(-words // block)
-    (largest, total, mean), _ = jax.lax.scan(add_block, (zeros - jnp.inf, zeros, mean), jnp.arange(blocks))
-    highest = largest.max(axis=-1)
-    shrink = jnp.exp(largest - highest[..., None])
-    total, mean = (total * shrink).sum(axis=-1), (mean * shrink[..., None]).sum(axis=-2)
-    wanted = table[targets].astype(jnp.float32)
-    logits, slope = capped((normalised.astype(jnp.float32) * wanted).sum(axis=-1))
-    losses = jnp.log(total) + (highest - logits)  # two large numbers first: their difference is small
-    if not with_gradient:
-        return losses, None
-    wanted = wanted if slope is None else wanted * slope[..., None]
-    return losses, (mean / total[..., None] - wanted).astype(normalised.dtype)
+    zeros = jnp.zeros(len(rows), jnp.float32)
+    mean = jnp.zeros((len(rows), table.shape[1] if with_gradient else 0), jnp.float32)
+    return jax.lax.scan(add_block, (zeros - jnp.inf, zeros, mean), jnp.arange(-(-len(table) // block)))[0]
+
+
+def _capped(logits, softcap):
+    """What the softmax sees, and its derivative with respect to the logits."""
+    if softcap is None:
+        return logits, None
+    bent = jnp.tanh(logits / softcap)
+    return softcap * bent, 1 - bent**2
 
 
 def _backward(softcap, block, parts, gradients, upstream):
