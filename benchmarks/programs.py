@@ -61,6 +61,7 @@ def report(program: str, flags: Any) -> dict[str, Any]:
     from benchmarks import compiled
     from benchmarks.shapes import config_of
     from ipt_jax.cost import exchanges
+    from ipt_jax.runtime.mesh import Spread
 
     changes = {leaf: json.loads(value) for leaf, value in (change.split("=") for change in flags.change)}
     if program == "decode":
@@ -77,7 +78,7 @@ def report(program: str, flags: Any) -> dict[str, Any]:
         "layers": config.num_layers,
         "compiled": [[*key, count] for key, count in found.items()],
         "planned": [[*each] for each in planned],
-        "sent": exchanges.total(planned, flags.data, flags.model)[0],
+        "sent": exchanges.total(planned, Spread(flags.data, flags.model))[0],
         "flop": done.cost_analysis()["flops"],
         "arguments": held.argument_size_in_bytes,
         "temporary": held.temp_size_in_bytes,
@@ -118,6 +119,7 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     from ipt_jax.adapters.soft_prompt import SoftPrompts
     from ipt_jax.cost import exchanges
     from ipt_jax.rows.batching import Batch
+    from ipt_jax.runtime.mesh import Spread
     from ipt_jax.training.recipe import Recipe
     from ipt_jax.training.step import Trainer
 
@@ -143,10 +145,13 @@ def _training(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     own = flags.members * flags.rows / mesh.shape["data"]
     planned = exchanges.training_step(
         config,
-        mesh.shape["data"],
-        mesh.shape["model"],
-        exchanges.Rows(own * flags.tokens, own * flags.tokens, own * flags.targets),
-        flags.members * flags.prompt_rows / (mesh.shape["data"] if flags.axis == "members" else 1),
+        Spread(**mesh.shape),
+        exchanges.Rows(
+            own * flags.tokens,
+            own * flags.tokens,
+            own * flags.targets,
+            prompts=flags.members * flags.prompt_rows / (mesh.shape["data"] if flags.axis == "members" else 1),
+        ),
         itemsize=4,
         gradient_bytes=4 * start.size,
         recomputed=flags.rematerialisation == "block",

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.sharding import spread_heads
+from ipt_jax.runtime.mesh import Spread
 
 ALL_REDUCE, ALL_GATHER = "all-reduce", "all-gather"
 _FLOAT32 = 4
@@ -46,19 +47,19 @@ class Rows(NamedTuple):
       tokens: of all its rows, without prompt rows.
       positions: the same with them.
       outputs: positions that reach the output projection.
+      prompts: positions of the prompts that run once for all rows.
     """
 
     tokens: float
     positions: float
     outputs: float
+    prompts: float = 0.0
 
 
 def training_step(
     config: DecoderConfig,
-    data: int,
-    model: int,
+    spread: Spread,
     rows: Rows,
-    prompts: float,
     *,
     itemsize: int,
     gradient_bytes: float,
@@ -69,7 +70,6 @@ def training_step(
 
     Args:
       rows: of one of the `data` groups; their positions are their tokens.
-      prompts: positions of the prompts that a group runs once for its rows.
       itemsize: bytes of a number in the model's activations.
       gradient_bytes: of the rows of the prompts whose gradient is summed over `data`.
       recomputed: whether the backward pass runs each layer again, see `models.rematerialisation`.
@@ -77,6 +77,7 @@ def training_step(
         each device and then summed over devices, as XLA does for GPUs (its pass all-reduce-reassociate). For CPUs it
         sums each of them.
     """
+    data, model = spread
     config = spread_heads(config, model)
     found = [Collective(ALL_REDUCE, "data", gradient_bytes)] if data > 1 else []
     found += _embedding(config, model, rows.tokens, itemsize)
@@ -89,7 +90,7 @@ def training_step(
     sums = attention * (1 + recomputed) + to_attention + mlp + to_mlp
     # In the last layer only keys and values are of all positions.
     sums = layers * sums + (keys if added_first else 2 * keys)
-    found += [Collective(ALL_REDUCE, "model", positions * width, sums) for positions in (rows.positions, prompts)]
+    found += [Collective(ALL_REDUCE, "model", positions * width, sums) for positions in (rows.positions, rows.prompts)]
     found.append(Collective(ALL_REDUCE, "model", rows.outputs * width, 2 * attention + mlp + to_mlp))
     if _cut(config.vocab_size, model):
         # Of each target row: largest logit, sum of the softmax, the target's own row of the table, and the gradient.
@@ -118,9 +119,9 @@ def inference(config: DecoderConfig, model: int, rows: Rows, *, itemsize: int) -
     return _merged(found)
 
 
-def total(collectives: Iterable[Collective], data: int, model: int) -> tuple[float, float]:
+def total(collectives: Iterable[Collective], spread: Spread) -> tuple[float, float]:
     """Bytes that a device sends in all of them, and how many there are."""
-    sizes, all_of = {"data": data, "model": model}, list(collectives)
+    sizes, all_of = spread._asdict(), list(collectives)
     return sum(each.sent(sizes[each.axis]) for each in all_of), sum(each.count for each in all_of)
 
 

@@ -7,6 +7,7 @@ import re
 
 from ipt_jax.cost.hardware import PUBLISHED, Device
 from ipt_jax.errors import InputError
+from ipt_jax.runtime.mesh import Spread
 
 # What `--plan` shows besides single devices.
 DEFAULT = "1 x NVIDIA H200 SXM, 8 x NVIDIA H200 SXM, 64 x TPU v5e chip"
@@ -22,6 +23,10 @@ class Split:
     device: Device
     data: int = 1
     model: int = 1
+
+    @property
+    def spread(self) -> Spread:
+        return Spread(self.data, self.model)
 
     @property
     def count(self) -> int:

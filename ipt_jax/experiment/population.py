@@ -95,16 +95,14 @@ def arrange(
 
     `auto` keeps the results of matrix products, or, where not even one prompt fits so, each layer's input alone.
     """
-    groups = devices.shape["data"]
+    groups, model_devices = devices.shape["data"], devices.shape["model"]
     estimate = functools.partial(
         memory.step_estimate,
         lm.decoder,
         members[0].run.settings,
         np.concatenate([row_sizes(members[0].train_rows), row_sizes(members[0].dev_rows)]),
-        weights=device_memory.bytes_on_device(lm.params),
-        itemsize=np.dtype(lm.dtype).itemsize,
-        share=1 if axis == "members" else groups,
-        parts=devices.shape["model"],
+        model=memory.ModelBytes(device_memory.bytes_on_device(lm.params), np.dtype(lm.dtype).itemsize),
+        spread=mesh.Spread(1 if axis == "members" else groups, model_devices),
     )
 
     policy = rematerialisation

@@ -28,7 +28,7 @@ from ipt_jax.models.sharding import laid_out, part_of, spread_heads
 from ipt_jax.rows.flat_rows import row_sizes
 from ipt_jax.rows.layout import Row
 from ipt_jax.rows.preparation import Preparer
-from ipt_jax.training.memory import Estimate, step_estimate
+from ipt_jax.training.memory import Estimate, ModelBytes, step_estimate
 from ipt_jax.workdir.run_folder import RunFolder
 
 # Examples of a split that are laid out; the others are taken to be like them.
@@ -126,15 +126,15 @@ class Forecast:
         prompt_rows = settings.layout.prompt_tokens
         found = exchanges.training_step(
             config,
-            split.data,
-            split.model,
-            exchanges.Rows(together * tokens, together * tokens, together * targets),
-            self.untrained * prompt_rows,
+            split.spread,
+            exchanges.Rows(
+                together * tokens, together * tokens, together * targets, prompts=self.untrained * prompt_rows
+            ),
             itemsize=split.device.itemsize,
             gradient_bytes=4 * self.untrained * prompt_rows * config.embed_dim,
             recomputed=self._policy(split) == "block",
         )
-        sent, exchanged = exchanges.total(found, split.data, split.model)
+        sent, exchanged = exchanges.total(found, split.spread)
         return Work(
             self.train / self.steps * self._share(split, tokens, targets, before=prompt_rows),
             _READS_PER_STEP * parameters(self.lm, split.model) * split.device.itemsize,
@@ -156,10 +156,8 @@ class Forecast:
             row_sizes(self.learned),
             1,
             policy,
-            weights=parameters(self.lm, split.model) * itemsize,
-            itemsize=itemsize,
-            share=split.data,
-            parts=split.model,
+            ModelBytes(parameters(self.lm, split.model) * itemsize, itemsize),
+            split.spread,
         )
 
     def _prefilling(self, split: Split) -> Work:
@@ -171,7 +169,7 @@ class Forecast:
         found = exchanges.inference(
             config, split.model, exchanges.Rows(positions, positions, rows), itemsize=split.device.itemsize
         )
-        sent, exchanged = exchanges.total(found, split.data, split.model)
+        sent, exchanged = exchanges.total(found, split.spread)
         groups = self._answers / rows_that_enter(self._together(split), split.data)
         flop = self.prefill * self._share(split, mean, 1)
         return Work(flop, sent=sent, exchanges=exchanged * max(1.0, groups))
@@ -185,7 +183,7 @@ class Forecast:
         read = parameters(self.lm, split.model) * split.device.itemsize + rows * positions * self._cached(split)
         newest = exchanges.Rows(rows * beams, rows * beams, rows * beams)
         found = exchanges.inference(config, split.model, newest, itemsize=split.device.itemsize)
-        sent, exchanged = exchanges.total(found, split.data, split.model)
+        sent, exchanged = exchanges.total(found, split.spread)
         flop = self.decode * self._share(split, 1, 1, before=mean)
         return Work(flop, steps * read, steps * config.num_layers, steps * sent, steps * exchanged)
 

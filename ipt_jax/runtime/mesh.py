@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec, Sharding
 
 from ipt_jax.errors import InputError
+
+
+class Spread(NamedTuple):
+    """Devices along a mesh's axes: `data` groups share out the rows, `model` devices share one copy of the model."""
+
+    data: int = 1
+    model: int = 1
 
 
 def make_mesh(model_devices: int = 1) -> Mesh:

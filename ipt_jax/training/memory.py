@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ipt_jax.models.attention.blocked import block_length
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import part_of
+from ipt_jax.runtime.mesh import Spread
 from ipt_jax.runtime.shapes import few_shapes
 from ipt_jax.training.losses import block_words
 
@@ -45,6 +46,18 @@ class Estimate:
         return self.weights + self.state + self.saved + self.working
 
 
+class ModelBytes(NamedTuple):
+    """The language model on one device.
+
+    Attributes:
+      weights: bytes of its parameters.
+      itemsize: bytes of a number in its activations.
+    """
+
+    weights: int
+    itemsize: int
+
+
 @dataclasses.dataclass(frozen=True)
 class StepShape:
     """What runs at once on one device.
@@ -66,9 +79,8 @@ class StepShape:
 def training_step(
     config: DecoderConfig,
     shape: StepShape,
+    model: ModelBytes,
     *,
-    weights: int,
-    itemsize: int,
     prompt_bytes: int,
     rematerialisation: str = "dots",
     fused_attention: bool = False,
@@ -76,13 +88,12 @@ def training_step(
     """The bytes of a step on one device.
 
     Args:
-      weights: bytes of the language model's parameters.
-      itemsize: bytes of a number in its activations.
       prompt_bytes: of one member's parameters.
       rematerialisation: see `models.rematerialisation`.
       fused_attention: whether scores never exist as a whole.
     """
     members, rows, length = shape.members, shape.rows, shape.length
+    weights, itemsize = model
     outputs = members * rows * shape.targets
     tokens = members * (rows * length + shape.prompt_rows) * itemsize
     inner, groups = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
@@ -109,11 +120,8 @@ def step_estimate(
     sizes: np.ndarray,
     members: int,
     policy: str,
-    *,
-    weights: int,
-    itemsize: int,
-    share: int = 1,
-    parts: int = 1,
+    model: ModelBytes,
+    spread: Spread,
 ) -> Estimate:
     """The bytes on one device of a step of so many members on the longest of the rows.
 
@@ -121,20 +129,17 @@ def step_estimate(
       settings: of a run of the population.
       sizes: of the rows, see `flat_rows.row_sizes`.
       policy: what a gradient finds of each layer.
-      weights, itemsize: as of `training_step`.
-      share: devices that a member's rows are spread over.
-      parts: devices that the model is spread over.
+      spread: devices that a member's rows are spread over, and those that the model is.
     """
     config, prompt, training = decoder.config, settings.prompt, settings.training
     prompt_rows = settings.layout.prompt_tokens
     ((tokens, targets),) = few_shapes(sizes.max(axis=0, keepdims=True), 1).tolist()
-    rows = math.ceil(training.batch_size / training.accumulate / share)
+    rows = math.ceil(training.batch_size / training.accumulate / spread.data)
     mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
     return training_step(
-        part_of(config, parts),
+        part_of(config, spread.model),
         StepShape(members, rows, tokens, targets, prompt_rows),
-        weights=weights,
-        itemsize=itemsize,
+        model,
         prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
         rematerialisation=policy,
         fused_attention=decoder.attention != "xla",

@@ -5,11 +5,12 @@ from tiny import hf_config
 
 from ipt_jax.cost.exchanges import Collective, Rows, inference, total, training_step
 from ipt_jax.models.loading import HF_FAMILIES
+from ipt_jax.runtime.mesh import Spread
 
 CONFIG = HF_FAMILIES["llama"].config_from_hf(
     hf_config("llama", 96, hidden_size=8, num_hidden_layers=3, num_attention_heads=4, intermediate_size=16)
 )
-ROWS = Rows(tokens=20, positions=30, outputs=5)
+ROWS = Rows(tokens=20, positions=30, outputs=5, prompts=12)
 STEP = {"itemsize": 2, "gradient_bytes": 1000}
 
 
@@ -18,7 +19,7 @@ def counts(collectives):
 
 
 def test_a_training_step_sums_twice_forward_and_twice_backward_in_every_layer():
-    found = counts(training_step(CONFIG, 4, 2, ROWS, 12, **STEP))
+    found = counts(training_step(CONFIG, Spread(4, 2), ROWS, **STEP))
     # Two scanned layers; of the last one only its keys and values are of all positions.
     assert found["all-reduce", "model", 30 * 8 * 2] == 2 * 4 + 1
     assert found["all-reduce", "model", 12 * 8 * 2] == 2 * 4 + 1  # the prompts' rows, once
@@ -26,13 +27,13 @@ def test_a_training_step_sums_twice_forward_and_twice_backward_in_every_layer():
     assert found["all-reduce", "model", 20 * 8 * 2] == 1  # the embedding
     assert found["all-reduce", "model", 5 * 8 * 2] == 4 + 1  # the last layer, and the targets' rows of the table
     assert found["all-reduce", "model", 5 * 8 * 4] == 1  # the gradient to the last hidden states
-    again = counts(training_step(CONFIG, 4, 2, ROWS, 12, **STEP, recomputed=True))
+    again = counts(training_step(CONFIG, Spread(4, 2), ROWS, **STEP, recomputed=True))
     assert again["all-reduce", "model", 30 * 8 * 2] == 2 * 5 + 1
 
 
 def test_one_device_sends_nothing_and_groups_of_one_share_the_gradient_alone():
-    assert training_step(CONFIG, 1, 1, ROWS, 12, **STEP) == inference(CONFIG, 1, ROWS, itemsize=2) == []
-    assert training_step(CONFIG, 4, 1, ROWS, 12, **STEP) == [Collective("all-reduce", "data", 1000)]
+    assert training_step(CONFIG, Spread(1, 1), ROWS, **STEP) == inference(CONFIG, 1, ROWS, itemsize=2) == []
+    assert training_step(CONFIG, Spread(4, 1), ROWS, **STEP) == [Collective("all-reduce", "data", 1000)]
 
 
 def test_heads_and_words_that_do_not_divide_need_no_sum():
@@ -50,4 +51,4 @@ def test_a_ring_of_four_sends_three_quarters_of_the_array_in_each_round(kind, ro
     assert Collective(kind, "model", 400, 5).sent(4) == 5 * rounds * 300
     assert Collective(kind, "model", 400).sent(1) == 0
     both = [Collective("all-reduce", "data", 100, 2), Collective("all-gather", "model", 100, 3)]
-    assert total(both, data=2, model=4) == (2 * 2 * 50 + 3 * 75, 5)
+    assert total(both, Spread(2, 4)) == (2 * 2 * 50 + 3 * 75, 5)
