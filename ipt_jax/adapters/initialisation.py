@@ -26,13 +26,16 @@ INITIALISATIONS = (
     "text",
     "label_words",
     "demonstration",
+    "demonstrations",
     "file",
 )
+# Those that are drawn and mean no text.
+NOISE = ("random_normal", "random_uniform")
 
 
 def reads_examples(initialisation: str, text: str) -> bool:
     """Whether the start of a prompt depends on the training split."""
-    return initialisation == "demonstration" or (initialisation == "label_words" and not text)
+    return initialisation in ("demonstration", "demonstrations") or (initialisation == "label_words" and not text)
 
 
 def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Mapping[str, str]]]) -> np.ndarray:
@@ -51,9 +54,9 @@ def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Ma
         return np.zeros((0, width), np.float32)
     if prompt.initialisation == "file":
         return loaded_rows(lm, prompt.source, rows)
-    if prompt.initialisation in ("random_normal", "random_uniform"):
+    if prompt.initialisation in NOISE:
         spread = float(_embedded(lm, lm.tokenizer.ordinary_ids()).std())
-        return random_rows(prompt.initialisation, spread, rows, width, seed)
+        return noise(prompt.initialisation, seeds.rng(seed, "prompt"), spread, (rows, width))
     if prompt.initialisation == "sampled_vocabulary":
         return _embedded(lm, sampled_vocabulary_ids(lm.tokenizer.ordinary_ids(), rows, seed))
     if prompt.initialisation == "text":
@@ -63,13 +66,24 @@ def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Ma
         means = [_embedded(lm, lm.tokenizer.continuation.encode(f" {word}")).mean(axis=0) for word in words]
         return np.stack(repeated(means, rows, "the words of the targets"))
     if prompt.initialisation == "demonstration":
-        table, template = examples(), settings.layout.template
-        example = table[int(seeds.rng(seed, "prompt").integers(len(table)))]
-        text = template.query.format(input=example["input"]) + template.target.format(output=example["target"])
+        table = examples()
+        text = _shown(table[int(seeds.rng(seed, "prompt").integers(len(table)))], settings.layout.template)
         return _embedded(lm, repeated(lm.tokenizer.encode(text), rows, "a training example"))
+    if prompt.initialisation == "demonstrations":
+        table, template, ids = examples(), settings.layout.template, []
+        for index in seeds.rng(seed, "prompt").permutation(len(table)):
+            ids += lm.tokenizer.encode(_shown(table[int(index)], template) + template.separator)
+            if len(ids) >= rows:
+                break
+        return _embedded(lm, repeated(ids, rows, "the training examples"))
     raise InputError(
         f"prompt.initialisation={prompt.initialisation!r} is unknown; choose one of {', '.join(INITIALISATIONS)}"
     )
+
+
+def _shown(example: Mapping[str, str], template: Any) -> str:
+    """A training example as a demonstration shows it."""
+    return template.query.format(input=example["input"]) + template.target.format(output=example["target"])
 
 
 def sampled_vocabulary_ids(ordinary_ids: np.ndarray, rows: int, seed: int) -> np.ndarray:
@@ -80,13 +94,12 @@ def sampled_vocabulary_ids(ordinary_ids: np.ndarray, rows: int, seed: int) -> np
     return seeds.rng(seed, "prompt").choice(ordinary_ids, size=rows, replace=rows > len(ordinary_ids))
 
 
-def random_rows(kind: str, spread: float, rows: int, width: int, seed: int) -> np.ndarray:
-    """f32[P, E] of `random_normal` or `random_uniform` noise around 0 whose standard deviation is `spread`."""
-    draw = seeds.rng(seed, "prompt")
+def noise(kind: str, draw: np.random.Generator, spread: float, shape: tuple[int, ...]) -> np.ndarray:
+    """f32[shape] of `random_normal` or `random_uniform` noise around 0 whose standard deviation is `spread`."""
     if kind == "random_normal":
-        return draw.normal(0.0, spread, (rows, width)).astype(np.float32)
+        return draw.normal(0.0, spread, shape).astype(np.float32)
     edge = spread * 3**0.5  # a uniform variable on ±a has the standard deviation a / √3
-    return draw.uniform(-edge, edge, (rows, width)).astype(np.float32)
+    return draw.uniform(-edge, edge, shape).astype(np.float32)
 
 
 def most_common_words(texts: Iterable[str], count: int) -> list[str]:

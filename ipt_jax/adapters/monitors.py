@@ -18,11 +18,18 @@ from ipt_jax.runtime import mesh
 STILL, SAME_LOSS = 1e-5, 1e-4
 
 
-def sizes(prompts: np.ndarray, start: np.ndarray) -> list[dict[str, float]]:
-    """For each of f32[K, P, E]: mean length of a row, and its mean distance from where it started."""
-    prompts = prompts.astype(np.float64)  # a prompt that is about to blow up still has a length
-    norms = np.linalg.norm(prompts, axis=-1).mean(axis=-1)
-    moved = np.linalg.norm(prompts - start, axis=-1).mean(axis=-1)
+def sizes(adapters: Any, start: Any) -> list[dict[str, float]]:
+    """For each of K adapters, such as f32[K, P, E]: mean length of a row, and its mean distance from where it started.
+
+    Rows are along the last axis of each array, all arrays' together.
+    """
+    # An adapter that is about to blow up still has a length.
+    wide = [leaf.astype(np.float64) for leaf in jax.tree.leaves(adapters)]
+    away = [now - before for now, before in zip(wide, jax.tree.leaves(start), strict=True)]
+    norms, moved = (
+        np.concatenate([np.linalg.norm(x, axis=-1).reshape(len(x), -1) for x in each], axis=-1).mean(axis=-1)
+        for each in (wide, away)
+    )
     return [{"prompt_norm": float(n), "prompt_moved": float(m)} for n, m in zip(norms, moved, strict=True)]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 
 from ipt_jax import seeds
+from ipt_jax.adapters.injection import Injection
 from ipt_jax.errors import InputError
 
 REPARAMETERISATIONS = ("none", "mlp")
@@ -18,13 +19,16 @@ ACTIVATIONS = {"tanh": jnp.tanh, "relu": jax.nn.relu, "gelu": jax.nn.gelu, "silu
 
 
 class PromptMLP(nnx.Module):
-    """E → H, `depth` layers of width H with an activation behind each, → E.
+    """E → H, `depth` layers of width H with an activation behind each, → E, or `out`.
 
     Args:
       zero_at_first: whether the last product is zero before training, so that the MLP adds nothing yet.
     """
 
-    def __init__(self, embed: int, hidden: int, depth: int, activation: str, zero_at_first: bool, key: jax.Array):
+    def __init__(
+        self, embed: int, hidden: int, depth: int, activation: str, zero_at_first: bool, key: jax.Array, out: int = 0
+    ):
+        out = out or embed
         draw = jax.nn.initializers.lecun_normal()
         last = nnx.initializers.zeros if zero_at_first else draw
         self.activation = activation
@@ -34,11 +38,11 @@ class PromptMLP(nnx.Module):
         inner = [draw(each, (hidden, hidden), jnp.float32) for each in keys]
         self.inner = nnx.Param(jnp.stack(inner)) if inner else None
         self.inner_bias = nnx.Param(jnp.zeros((len(inner), hidden), jnp.float32)) if inner else None
-        self.up = nnx.Param(last(jax.random.fold_in(key, 2), (hidden, embed), jnp.float32))
-        self.up_bias = nnx.Param(jnp.zeros((embed,), jnp.float32))
+        self.up = nnx.Param(last(jax.random.fold_in(key, 2), (hidden, out), jnp.float32))
+        self.up_bias = nnx.Param(jnp.zeros((out,), jnp.float32))
 
     def __call__(self, rows: jax.Array) -> jax.Array:
-        """f32[P, E] → f32[P, E]."""
+        """f32[P, E] → f32[P, out]."""
         activate = ACTIVATIONS[self.activation]
         x = activate(rows @ self.down[...] + self.down_bias[...][None, :])
         if self.inner is not None:
@@ -123,7 +127,12 @@ class SoftPrompts:
         with jax.default_matmul_precision("highest"):
             return jax.vmap(lambda member: nnx.merge(self.graphdef, member)())(params)
 
+    def inject(self, folded: jax.Array) -> Injection:
+        return Injection(folded)
+
 
 def prepend(prompt: jax.Array, embeddings: jax.Array) -> jax.Array:
     """[B, P, E] before [B, T, E] → [B, P + T, E], in the language model's type. P may be 0."""
+    if not prompt.shape[1]:
+        return embeddings
     return jnp.concatenate([prompt.astype(embeddings.dtype), embeddings], axis=1)

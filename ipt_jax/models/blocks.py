@@ -17,7 +17,10 @@ class Linear(nnx.Module):
 
     Attributes:
       turned: whether the kernel lies as [out, in], see `turn`.
+      change: (x, the map) → what an adapter makes of it, see `changes`; None for the map alone.
     """
+
+    change = None
 
     def __init__(self, stack: tuple[int, ...], in_dim: int, out_dim: int, bias: bool, dtype: Any):
         self.kernel = nnx.Param(jnp.zeros((*stack, in_dim, out_dim), dtype))
@@ -25,6 +28,9 @@ class Linear(nnx.Module):
         self.turned = False
 
     def __call__(self, x: jax.Array) -> jax.Array:
+        return self.project(x) if self.change is None else self.change(x, self.project)
+
+    def project(self, x: jax.Array) -> jax.Array:
         y = times_rows(x, self.kernel[...]) if self.turned else x @ self.kernel[...]
         return y if self.bias is None else y + jnp.broadcast_to(self.bias[...], y.shape)
 

@@ -17,6 +17,7 @@ from ipt_jax.models.attention.cached import Cursor
 from ipt_jax.models.attention.causal import causal_attention
 from ipt_jax.models.attention.rule import Pair, ScoreRule, alibi_slopes, behind, plain_attention
 from ipt_jax.models.blocks import Block, Linear, Norm, times_rows, turn
+from ipt_jax.models.changes import Changed, Changes
 from ipt_jax.models.config import DecoderConfig, LayerTraits
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 
@@ -24,11 +25,15 @@ _FEW_ROWS = 128  # as many are projected in a step of decoding; turning the logi
 
 
 class Decoder(nnx.Module):
-    """Token embedding, a stack of blocks, a final norm, an output projection. Build it under `nnx.eval_shape`."""
+    """Token embedding, a stack of blocks, a final norm, an output projection. Build it under `nnx.eval_shape`.
+
+    Attributes:
+      changes: what an adapter changes in the blocks' linear maps, or None; no part of the module's state.
+    """
 
     def __init__(self, config: DecoderConfig, dtype: Any = jnp.float32):
         c = config
-        self.config = config
+        self.config, self.changes = config, None
         self.embedding = nnx.Param(jnp.zeros((c.vocab_size, c.embed_dim), dtype))
         learned, projected = c.positions == "learned", c.embed_dim != c.hidden_dim
         self.position_embedding = nnx.Param(jnp.zeros((c.max_positions, c.hidden_dim), dtype)) if learned else None
@@ -57,12 +62,15 @@ class Decoder(nnx.Module):
         slopes = alibi_slopes(c.num_heads) if c.positions == "alibi" else None
         return ScoreRule(traits.score_scale, c.score_softcap, slopes, traits.window)
 
-    def block(self, index: int | jax.Array) -> tuple[Block, LayerTraits]:
-        """One layer, and its numbers: arrays where layers differ."""
+    def block(self, index: int | jax.Array, changes: Changes | None = None) -> tuple[Block, LayerTraits]:
+        """One layer with its changes (given, or those of the decoder), and its numbers: arrays where layers differ."""
         block_def, stacked = nnx.split(self.blocks)
         common, varying = _scannable(self.config)
         weights, numbers = jax.tree.map(lambda x: jnp.asarray(x)[index], (stacked, varying))
-        return nnx.merge(block_def, weights), LayerTraits(**common, **numbers)
+        block = nnx.merge(block_def, weights)
+        if self.changes is not None:
+            (self.changes.of_layer(index) if changes is None else changes).put_on(block)
+        return block, LayerTraits(**common, **numbers)
 
     def run(
         self,
@@ -89,8 +97,8 @@ class Decoder(nnx.Module):
 
         # Layers are taken from the stack by index: all but the last as a slice of their own would be a copy of them.
         def layer(x, numbered):
-            index, known = numbered
-            block, traits = self.block(index)
+            index, known, changes = numbered
+            block, traits = self.block(index, changes)
             rule = self.rule(traits)
 
             def attend_and_keep(query, key, value):
@@ -98,9 +106,8 @@ class Decoder(nnx.Module):
 
             return block(x, _chosen(angles, traits.rotary), attend_and_keep)
 
-        if before is not None:
-            before = jax.tree.map(lambda x: x[:layers], before)
-        return jax.lax.scan(REMATERIALISATIONS[rematerialisation](layer), x, (jnp.arange(layers), before))
+        before, changes = jax.tree.map(lambda x: x[:layers], (before, self.changes))
+        return jax.lax.scan(REMATERIALISATIONS[rematerialisation](layer), x, (jnp.arange(layers), before, changes))
 
     def normalise(self, hidden: jax.Array) -> jax.Array:
         hidden = hidden if self.final_norm is None else self.final_norm(hidden)
@@ -152,6 +159,8 @@ def _chosen(angles: tuple[Any, ...], rotary: int | jax.Array) -> Any:
 class FrozenDecoder:
     """The decoder as pure functions `f(params, …)`: what everything outside `models/` works with.
 
+    The parameters are its own, or `Changed` ones: then every function is that of the changed model.
+
     Hashable and free of arrays, so that it can be a static argument of `jax.jit`. Rows are padded on the
     right; position t of a row is t, prompt rows counted, so that padding never changes an answer.
 
@@ -173,34 +182,50 @@ class FrozenDecoder:
         graphdef, shapes = nnx.split(nnx.eval_shape(lambda: Decoder(config, dtype)))
         return cls(config, graphdef, attention, parts), shapes
 
+    def _merged(self, params: Any) -> Decoder:
+        """The decoder with its parameters, and with what changes them where they are `Changed`."""
+        if not isinstance(params, Changed):
+            return nnx.merge(self.graphdef, params)
+        decoder = nnx.merge(self.graphdef, params.params)
+        object.__setattr__(decoder, "changes", params.changes)  # arrays that are no part of the module's state
+        return decoder
+
     def embed(self, params: Any, tokens: jax.Array) -> jax.Array:
         """i32[...] → [..., E], before positions are added: the space in which a soft prompt lives."""
-        return nnx.merge(self.graphdef, params).embed(tokens)
+        return self._merged(params).embed(tokens)
 
     def hidden(self, params: Any, embeddings: jax.Array) -> jax.Array:
         """[B, T, E] → last hidden states [B, T, D], before the final norm (`project` applies it).
 
         The norm waits for `project` because only the rows that are projected need it.
         """
-        decoder = nnx.merge(self.graphdef, params)
+        decoder = self._merged(params)
         attend = functools.partial(causal_attention, implementation=self.attention)
         with jax.default_matmul_precision("highest"):
             x, angles = decoder.enter(embeddings, _positions(embeddings))
             return decoder.run(x, angles, attend, self.config.num_layers, "none")[0]
 
-    def beginning(self, params: Any, embeddings: jax.Array, rematerialisation: str = "dots") -> Pair:
+    def beginning(
+        self, params: Any, embeddings: jax.Array, rematerialisation: str = "dots", before: Pair | None = None
+    ) -> Pair:
         """Keys and values of rows that others stand behind, made for gradients: [B, P, E] → twice [L, B, P, G, H].
 
         Args:
           rematerialisation: a key of `REMATERIALISATIONS`.
+          before: as in `hidden_at`, one for each row (B = I · J); the result begins with them.
         """
-        decoder, last = nnx.merge(self.graphdef, params), self.config.num_layers - 1
+        decoder, last = self._merged(params), self.config.num_layers - 1
+        known = 0 if before is None else before[0].shape[3]
         with jax.default_matmul_precision("highest"):
-            x, angles = decoder.enter(embeddings, _positions(embeddings))
-            x, kept = decoder.run(x, angles, self._attend_for_gradients, last, rematerialisation, keep=True)
+            x, angles = decoder.enter(embeddings, known + _positions(embeddings))
+            x, kept = decoder.run(x, angles, self._attend_for_gradients, last, rematerialisation, before, keep=True)
             block, traits = decoder.block(last)
             made = block.keys_values(block.before_attention(x), _chosen(angles, traits.rotary))
-            return jax.tree.map(lambda layers, final: jnp.concatenate([layers, final[None]]), kept, made)
+            made = jax.tree.map(lambda layers, final: jnp.concatenate([layers, final[None]]), kept, made)
+            if before is None:
+                return made
+            of_rows = jax.tree.map(lambda x: x.reshape(x.shape[0], -1, *x.shape[3:]), before)
+            return jax.tree.map(lambda first, own: jnp.concatenate([first, own], axis=2), of_rows, made)
 
     def hidden_at(
         self,
@@ -220,7 +245,7 @@ class FrozenDecoder:
           before: keys and values [L, I, J, P, G, H] of P positions that stand before the rows, of every layer, as
             `beginning` makes them; which row has which, see `causal_attention`.
         """
-        decoder, last = nnx.merge(self.graphdef, params), self.config.num_layers - 1
+        decoder, last = self._merged(params), self.config.num_layers - 1
         known = 0 if before is None else before[0].shape[3]
         with jax.default_matmul_precision("highest"):
             x, angles = decoder.enter(embeddings, known + _positions(embeddings))
@@ -247,17 +272,17 @@ class FrozenDecoder:
     def normalise(self, params: Any, hidden: jax.Array) -> jax.Array:
         """The final norm: [..., D] → hidden states [..., E] as Hugging Face's `last_hidden_state` gives them."""
         with jax.default_matmul_precision("highest"):
-            return nnx.merge(self.graphdef, params).normalise(hidden)
+            return self._merged(params).normalise(hidden)
 
     def project(self, params: Any, hidden: jax.Array) -> jax.Array:
         """Hidden states [..., D] of `hidden` → logits f32[..., V]. Gather the rows you need first."""
-        decoder = nnx.merge(self.graphdef, params)
+        decoder = self._merged(params)
         with jax.default_matmul_precision("highest"):
             return decoder.project(decoder.normalise(hidden))
 
     def output_table(self, params: Any) -> jax.Array:
         """[V, E]: a token's logit is its row times the normalised hidden state, then the config's `logit_softcap`."""
-        decoder = nnx.merge(self.graphdef, params)
+        decoder = self._merged(params)
         return (decoder.embedding if decoder.head is None else decoder.head)[...]
 
     def prefill(
@@ -275,7 +300,7 @@ class FrozenDecoder:
           The hidden states [B, D] of `hidden` at `last`, and the keys [L, B, G, H, S + T] and values
           [L, B, G, S + T, H] of every layer.
         """
-        decoder, final = nnx.merge(self.graphdef, params), self.config.num_layers - 1
+        decoder, final = self._merged(params), self.config.num_layers - 1
         known = 0 if before is None else before[1].shape[-2]
 
         def extend(index, key, value):
@@ -314,7 +339,7 @@ class FrozenDecoder:
 
         Slicing them out of the stack in every step would copy them.
         """
-        decoder = nnx.merge(self.graphdef, params)
+        decoder = self._merged(params)
         _, stacked = nnx.split(turn(decoder.blocks) if _turns() else decoder.blocks)
         return tuple(jax.tree.map(lambda x, i=i: x[i], stacked) for i in range(self.config.num_layers))
 
@@ -339,7 +364,7 @@ class FrozenDecoder:
         Returns:
           Hidden states [B, W, D] as of `hidden`, and the generated segment with the new entry.
         """
-        decoder = nnx.merge(self.graphdef, params)
+        decoder = self._merged(params)
         block_def, _ = nnx.split(turn(decoder.blocks) if _turns() else decoder.blocks)
         positions = jnp.broadcast_to((cursor.context_lengths + cursor.step)[:, None], embeddings.shape[:2])
         with jax.default_matmul_precision("highest"):
@@ -351,6 +376,9 @@ class FrozenDecoder:
                     own = cached.write(generated[i], key, value, cursor.place)
                     return cached.cached_attention(query, context[i], own, cursor, decoder.rule(traits)), own
 
-                x, kept = nnx.merge(block_def, layers[i])(x, _chosen(angles, traits.rotary), attend)
+                block = nnx.merge(block_def, layers[i])
+                if decoder.changes is not None:
+                    decoder.changes.of_layer(i).put_on(block)
+                x, kept = block(x, _chosen(angles, traits.rotary), attend)
                 written.append(kept)
         return x, tuple(written)

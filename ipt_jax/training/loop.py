@@ -53,7 +53,7 @@ def train(
       Preempted: SIGTERM came; the state after the step that was running is saved.
     """
     steps, title = trainer.recipe.steps, journal.title
-    start = mesh.on_host(trainer.prompts.fold(state.params))
+    start = _on_host(trainer.adapter.fold(state.params))
     restored = checkpoints.restore(state)
     state = state if restored is None else restored
     done = int(state.step)
@@ -69,7 +69,7 @@ def train(
         for batch in feed.dev:
             expect("the loss", _COMPILE_LOSSES, batch)
         losses = trainer.dev_loss(state.params, lm_params, feed.dev)
-        sizes = monitors.sizes(mesh.on_host(trainer.prompts.fold(state.params)), start)
+        sizes = monitors.sizes(_on_host(trainer.adapter.fold(state.params)), start)
         for k in range(len(losses)):
             if np.isfinite(losses[k]):
                 journal.log(k, [{"step": int(state.step), "dev_loss": float(losses[k]), **sizes[k]}])
@@ -80,7 +80,7 @@ def train(
         if not np.isfinite(mesh.on_host(state.best_dev_loss)).any():
             raise InputError(
                 f"{title}: the dev loss is not finite before the first step: the language model, its type or what the "
-                "prompts start from is at fault, not the learning rate"
+                "adapters start from is at fault, not the learning rate"
             )
         checkpoints.save(0, state)
     log = _MetricsLog(cadence.log, journal, mesh.on_host(state.failed_step) != NEVER)
@@ -124,6 +124,10 @@ def train(
                 break
         log.flush()
     return jax.block_until_ready(state)
+
+
+def _on_host(arrays: Any) -> Any:
+    return jax.tree.map(mesh.on_host, arrays)
 
 
 class _MetricsLog:

@@ -9,6 +9,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from ipt_jax.adapters.injection import Injection
+from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.rows.batching import Batch
 
@@ -23,7 +25,7 @@ CPU_POSITIONS = 2048
 def member_losses(
     decoder: FrozenDecoder,
     lm_params: Any,
-    prompts: jax.Array,
+    adapters: Injection | jax.Array,
     batch: Batch,
     rematerialisation: str = "dots",
     axis: str = "members",
@@ -35,7 +37,7 @@ def member_losses(
     batch; only the target rows pass the last layer and the output projection.
 
     Args:
-      prompts: f32[K, P, E].
+      adapters: what K adapters inject; an array f32[K, P, E] is prompt rows alone.
       batch: arrays with leading axes [K, B].
       rematerialisation: see `models.rematerialisation`.
       axis: what several devices share out, `members` or `rows`. It stands first where the two become one axis: a
@@ -53,18 +55,24 @@ def member_losses(
             return array.reshape(rows, members, -1).swapaxes(0, 1)
         return array.reshape(members, rows, -1)
 
+    # Devices that share out the rows run each prompt themselves, as copies of their own: the gradients to keys and
+    # values would otherwise be summed over the devices in every layer, and not once, to the prompt.
+    groups = (math.gcd(rows, _data_devices(batch.tokens)), members) if rows_first else (members, 1)
+
+    def spread(array: jax.Array) -> jax.Array:
+        copies = jnp.broadcast_to(array, (groups[0], *array.shape)) if rows_first else array
+        return copies.reshape(*groups, *array.shape[1:])
+
+    adapters = Injection.of(adapters)
     embeddings = decoder.embed(lm_params, merged(batch.tokens))
-    before = None
-    if prompts.shape[1] or batch.shared is not None:
-        # Devices that share out the rows run each prompt themselves, as copies of their own: the gradients to keys and
-        # values would otherwise be summed over the devices in every layer, and not once, to the prompt.
-        groups = (math.gcd(rows, _data_devices(batch.tokens)), members) if rows_first else (members, 1)
-        copies = jnp.broadcast_to(prompts, (groups[0], *prompts.shape)) if rows_first else prompts
-        own = copies.reshape(-1, *prompts.shape[1:]).astype(embeddings.dtype)
+    lm_params = adapters.changed(lm_params, spread)
+    before = adapters.known(spread, embeddings.dtype)
+    if adapters.rows.shape[1] or batch.shared is not None:
+        own = spread(adapters.rows).reshape(math.prod(groups), *adapters.rows.shape[1:]).astype(embeddings.dtype)
         if batch.shared is not None:  # those of one row of each group: its first
             first = merged(batch.shared).reshape(groups[0], -1, groups[1], batch.shared.shape[-1])[:, 0]
-            own = jnp.concatenate([own, decoder.embed(lm_params, first.reshape(len(own), -1))], axis=1)
-        made = decoder.beginning(lm_params, own, rematerialisation)
+            own = prepend(own, decoder.embed(lm_params, first.reshape(len(own), -1)))
+        made = decoder.beginning(lm_params, own, rematerialisation, before)
         before = jax.tree.map(lambda x: x.reshape(x.shape[0], *groups, *x.shape[2:]), made)
     hidden = decoder.hidden_at(lm_params, embeddings, merged(batch.target_positions), rematerialisation, before)
     losses = apart(

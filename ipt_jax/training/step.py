@@ -1,4 +1,4 @@
-"""Trains the prompts of a population on one frozen language model: state, loss, step."""
+"""Trains the adapters of a population on one frozen language model: state, loss, step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from ipt_jax.adapters.soft_prompt import SoftPrompts
+from ipt_jax.adapters.injection import Adapter, Injection
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.rows.batching import Batch
 from ipt_jax.runtime import mesh
@@ -26,9 +26,9 @@ class TrainState(NamedTuple):
 
     Attributes:
       step: i32[], steps done.
-      params: the prompts' parameters (table and MLP).
+      params: the adapters' parameters (of soft prompts: table and MLP).
       opt_state: the optimizer's state, one per member.
-      best_prompt: f32[K, P, E], the folded rows with the lowest dev loss so far.
+      best_prompt: what is kept of the parameters with the lowest dev loss so far; of soft prompts f32[K, P, E].
       best_dev_loss: f32[K]; best_step: i32[K].
       failed_step: i32[K], the step whose loss or gradient was not finite, or -1. Such a member stays as
         it was before that step and no longer moves; the others go on.
@@ -37,7 +37,7 @@ class TrainState(NamedTuple):
     step: jax.Array
     params: Any
     opt_state: Any
-    best_prompt: jax.Array
+    best_prompt: Any
     best_dev_loss: jax.Array
     best_step: jax.Array
     failed_step: jax.Array
@@ -56,26 +56,27 @@ class Trainer:
     """The compiled functions of one population. Hashable: its fields are static to `jax.jit`.
 
     Attributes:
-      recipe: how the prompts are moved.
+      adapter: what is trained.
+      recipe: how it is moved.
       rematerialisation: what a gradient finds of each layer, see `models.rematerialisation`.
       axis: what several devices share out, see `losses.member_losses`.
     """
 
     decoder: FrozenDecoder
-    prompts: SoftPrompts
+    adapter: Adapter
     recipe: Recipe
     rematerialisation: str = "dots"
     axis: str = "members"
 
     def init(self, params: Any) -> TrainState:
-        """The state before the first step, for parameters from `SoftPrompts.create`."""
-        folded = self.prompts.fold(params)
-        members = folded.shape[0]
+        """The state before the first step, for parameters from `Kind.create`."""
+        folded = self.adapter.fold(params)
+        members = len(jax.tree.leaves(folded)[0])
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             opt_state=jax.vmap(self.recipe.make_optimizer().init)(params),
-            best_prompt=jnp.array(folded),  # a copy: without an MLP it is the table itself, and a step donates both
+            best_prompt=jax.tree.map(jnp.array, folded),  # copies: some are the parameters, and a step donates both
             best_dev_loss=jnp.full((members,), jnp.inf, jnp.float32),
             best_step=jnp.full((members,), NEVER, jnp.int32),
             failed_step=jnp.full((members,), NEVER, jnp.int32),
@@ -115,7 +116,8 @@ class Trainer:
     def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
         """Mean losses f32[K] and each member's gradient of its own; as many members at once as this machine likes."""
         members, rows, length = batch.tokens.shape
-        positions = rows // self.recipe.accumulate * length + jax.eval_shape(self.prompts.fold, params).shape[1]
+        before = jax.eval_shape(self._injected, params).positions
+        positions = rows // self.recipe.accumulate * length + before
         together = members_at_once(members, positions)
         if together == members:
             return self._joint_gradients(params, lm_params, batch)
@@ -135,8 +137,8 @@ class Trainer:
         counts = batch.weights.sum(axis=(1, 2))
 
         def loss(params, part):
-            prompts = self.prompts.fold(params)
-            total, _ = member_losses(self.decoder, lm_params, prompts, part, self.rematerialisation, self.axis)
+            adapters = self._injected(params)
+            total, _ = member_losses(self.decoder, lm_params, adapters, part, self.rematerialisation, self.axis)
             mean = total / counts
             return mean.sum(), mean  # a member's gradient sees its own term alone
 
@@ -154,8 +156,11 @@ class Trainer:
 
     @functools.partial(jax.jit, static_argnums=0)
     def losses(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """`member_losses` of the folded prompts, without gradients: for the dev split."""
-        return member_losses(self.decoder, lm_params, self.prompts.fold(params), batch, axis=self.axis)
+        """`member_losses` without gradients: for the dev split."""
+        return member_losses(self.decoder, lm_params, self._injected(params), batch, axis=self.axis)
+
+    def _injected(self, params: Any) -> Injection:
+        return self.adapter.inject(self.adapter.fold(params))
 
     def dev_loss(self, params: Any, lm_params: Any, batches: list[Batch]) -> np.ndarray:
         """Mean loss per target token over all batches: f32[K]."""
@@ -164,10 +169,13 @@ class Trainer:
 
     @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
     def keep_best(self, state: TrainState, dev_losses: jax.Array) -> TrainState:
-        """Takes the present prompts as best where their dev loss is the lowest so far."""
+        """Takes the present adapters as best where their dev loss is the lowest so far."""
         better = (dev_losses < state.best_dev_loss) & (state.failed_step == NEVER)
+        folded = self.adapter.fold(state.params)
         return state._replace(
-            best_prompt=jnp.where(better[:, None, None], self.prompts.fold(state.params), state.best_prompt),
+            best_prompt=jax.tree.map(
+                lambda new, old: jnp.where(_per_member(better, new), new, old), folded, state.best_prompt
+            ),
             best_dev_loss=jnp.where(better, dev_losses, state.best_dev_loss),
             best_step=jnp.where(better, state.step, state.best_step),
         )

@@ -51,7 +51,7 @@ def trajectory(family: str, method: str, members: int) -> dict[str, np.ndarray]:
         batch = collate([[rows[i] for i in ids] for ids in chosen])
         state, metrics = trainer.step(state, lm.params, jnp.asarray(RATES[:members], jnp.float32), batch)
         losses.append(np.asarray(metrics.loss))
-    return {"losses": np.stack(losses), "prompts": np.asarray(trainer.prompts.fold(state.params))}
+    return {"losses": np.stack(losses), "prompts": np.asarray(prompts.fold(state.params))}
 
 
 def rows_of(method: str) -> list[Row]:

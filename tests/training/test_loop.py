@@ -58,7 +58,7 @@ def run(lm, seeds, rates, steps=STEPS):
     for step in range(steps):
         state, metrics = trainer.step(state, lm.params, jnp.asarray(rates, jnp.float32), batch_for(rows, seeds, step))
         losses.append(np.asarray(metrics.loss))
-    return np.asarray(trainer.prompts.fold(state.params)), state, np.array(losses)
+    return np.asarray(trainer.adapter.fold(state.params)), state, np.array(losses)
 
 
 def test_the_loss_falls_and_the_language_model_is_bit_equal_before_and_after(lm):
@@ -134,7 +134,7 @@ def test_a_member_that_blows_up_is_frozen_at_its_last_good_state_and_touches_nob
     frozen = jax.tree.map(lambda leaf: np.array(leaf[1]), state.params)
     assert all((a == b).all() for a, b in zip(jax.tree.leaves(good), jax.tree.leaves(frozen), strict=True))
     healthy, _, _ = run(lm, seeds, [1e-2, 1e-2])
-    assert (np.asarray(trainer.prompts.fold(state.params))[0] == healthy[0]).all()
+    assert (np.asarray(trainer.adapter.fold(state.params))[0] == healthy[0]).all()
 
 
 def one_step(lm, **settings):
@@ -143,7 +143,7 @@ def one_step(lm, **settings):
     batch = batch_for(make_rows(lm), [0, 1], 0, size=6)
     batch.weights[0, 0, 2:] = 0.0  # parts with unlike numbers of targets
     state, metrics = trainer.step(state, lm.params, jnp.asarray([1e-2, 3e-2], jnp.float32), batch)
-    return np.asarray(trainer.prompts.fold(state.params)), np.asarray(metrics.loss), np.asarray(metrics.gradient_norm)
+    return np.asarray(trainer.adapter.fold(state.params)), np.asarray(metrics.loss), np.asarray(metrics.gradient_norm)
 
 
 @pytest.mark.parametrize("parts", [2, pytest.param(6, marks=pytest.mark.slow)])
@@ -164,8 +164,8 @@ def test_members_keep_apart_under_every_optimizer(optimizer):
         for step in range(4):
             rates = jnp.asarray([0.1 * (1 + seed) for seed in seeds], jnp.float32)
             state, _ = trainer.step(state, lm.params, rates, batch_for(rows, seeds, step))
-        prompts[len(seeds)] = np.asarray(trainer.prompts.fold(state.params))
-    start = np.asarray(make(lm, [1], **settings)[0].prompts.fold(make(lm, [1], **settings)[1].params))
+        prompts[len(seeds)] = np.asarray(trainer.adapter.fold(state.params))
+    start = np.asarray(make(lm, [1], **settings)[0].adapter.fold(make(lm, [1], **settings)[1].params))
     assert np.abs(prompts[1] - start).max() > 1e-3
     close(prompts[2][1], prompts[1][0], TRAINING)
 

@@ -1,0 +1,64 @@
+"""What an adapter puts into the frozen decoder: rows, keys and values before them, changes of linear maps."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import jax
+
+from ipt_jax.models.attention.rule import Pair
+from ipt_jax.models.changes import Changed, Changes
+
+
+class Injection(NamedTuple):
+    """Of K members; every leaf has a leading member axis. In a row stand keys and values, rows, then its tokens.
+
+    Attributes:
+      rows: f32[K, P, E], embeddings that stand before the tokens; P may be 0.
+      before: keys and values f32[K, L, Q, G, H] of Q positions that stand before the rows, of every layer; or None.
+      changes: of linear maps, weights [K, L, …]; or None.
+    """
+
+    rows: jax.Array
+    before: Pair | None = None
+    changes: Changes | None = None
+
+    @classmethod
+    def of(cls, given: Injection | jax.Array) -> Injection:
+        """An array f32[K, P, E] is rows alone."""
+        return given if isinstance(given, Injection) else cls(given)
+
+    @property
+    def positions(self) -> int:
+        """P + Q: how many positions stand before a row's tokens."""
+        return self.rows.shape[1] + (0 if self.before is None else self.before[0].shape[2])
+
+    def changed(self, params: Any, spread: Any) -> Any:
+        """The decoder's parameters with the changes, if there are any.
+
+        Args:
+          spread: [K, …] → [I, J, …]: which rows are whose, see `Changes`.
+        """
+        if self.changes is None:
+            return params
+        weights = jax.tree.map(lambda x: _layers_first(spread(x)), self.changes.weights)
+        return Changed(params, Changes(weights, self.changes.rule))
+
+    def known(self, spread: Any, dtype: Any) -> Pair | None:
+        """Keys and values [L, I, J, Q, G, H], as `FrozenDecoder.hidden_at` takes them; `spread` as in `changed`."""
+        return jax.tree.map(lambda x: _layers_first(spread(x)).astype(dtype), self.before)
+
+
+def _layers_first(x: jax.Array) -> jax.Array:
+    """[I, J, L, …] → [L, I, J, …]."""
+    return x.transpose(2, 0, 1, *range(3, x.ndim))
+
+
+class Adapter(Protocol):
+    """The functions of a population's trained parameters; frozen and hashable, so static to `jax.jit`."""
+
+    def fold(self, params: Any) -> Any:
+        """What is kept of the parameters: an array or a dict of arrays, with leading axis K."""
+
+    def inject(self, folded: Any) -> Injection:
+        """What the decoder gets of that."""
