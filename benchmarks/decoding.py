@@ -18,7 +18,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,24 +86,22 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
     from benchmarks.profile import kernels
-    from ipt_jax.decoding.generation import generate
     from ipt_jax.decoding.settings import Search
     from ipt_jax.models import loading
 
     inputs = json.loads((folder / "inputs.json").read_text())
     if settings["model"] == SMOLLM2:
         lm = loading.load(SMOLLM2, dtype=settings["dtype"])
-        decoder, params, tokenizer, stop = lm.decoder, lm.params, lm.tokenizer, ("\n",)
+        stop = ("\n",)
     else:
-        decoder, params = side_by_side.load_ours(folder, settings["dtype"])
-        tokenizer, stop = NoText(decoder.config.vocab_size), ()
+        lm, stop = without_text(folder, settings["dtype"]), ()
     search = Search(max_new_tokens=settings["max_new_tokens"], stop=stop, num_beams=settings["beams"])
     if settings.get("early_exit"):  # a batch is decoded until its last row is done; only then the next one enters
         from ipt_jax.decoding import schedule
 
         schedule._ENTER_SHARE = 1
-    work = [(0, row) for row in inputs["rows"]]
-    prompts = jnp.zeros((1, 0, decoder.config.embed_dim))
+    prompts = jnp.zeros((1, 0, lm.decoder.config.embed_dim))
+    batch_size = settings.get("our_batch_size", 0)
 
     rounds = 0
 
@@ -113,15 +111,36 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
         return kernels(decode, most=16) if settings.get("profile") and rounds > 1 else decode()
 
     def decode() -> list[list[int]]:
-        written: list[Any] = [None] * len(work)
-        for finished in generate(
-            decoder, params, tokenizer, prompts, work, search, batch_size=settings.get("our_batch_size", 0)
-        ):
-            for index, generated in finished:
-                written[index] = list(generated.tokens)
+        written: list[Any] = [None] * len(inputs["rows"])
+        for index, generated in answers(lm, prompts, inputs["rows"], search, batch_size):
+            written[index] = list(generated.tokens)
         return written
 
     return once
+
+
+def without_text(folder: Path, dtype: str) -> Any:
+    """The model in a folder, with a tokenizer that knows no text."""
+    from ipt_jax.models.loading import FrozenLM
+
+    decoder, params = side_by_side.load_ours(folder, dtype)
+    return FrozenLM(folder.name, decoder, params, NoText(decoder.config.vocab_size), "", dtype)
+
+
+def answers(lm: Any, prompts: Any, rows: Sequence[Sequence[int]], search: Any, batch_size: int) -> Iterator[Any]:
+    """(index of a row, what was generated for it), also of a package from before requests."""
+    from ipt_jax.decoding.generation import generate
+
+    try:
+        from ipt_jax.decoding.request import Request
+    except ModuleNotFoundError:
+        work = [(0, row) for row in rows]
+        for finished in generate(lm.decoder, lm.params, lm.tokenizer, prompts, work, search, batch_size=batch_size):
+            yield from finished
+        return
+    requests = [Request(row, id=i) for i, row in enumerate(rows)]
+    for finished in generate(lm, prompts, requests, search, batch_size=batch_size):
+        yield from ((request.id, generated) for request, generated in finished)
 
 
 def theirs(folder: Path, settings: dict[str, Any]) -> Round:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import side_by_side
-from benchmarks.decoding_inputs import NoText
+from benchmarks.decoding import answers, without_text
 from benchmarks.side_by_side import MODELS, Round, run_once
 
 
@@ -18,11 +17,11 @@ def growth(folder: Path, settings: dict[str, Any]) -> Round:
     """A side that times our decoding of GPT-2's shape as one number grows: name → [(value, seconds)]."""
     import jax.numpy as jnp
 
-    from ipt_jax.decoding.generation import generate
     from ipt_jax.decoding.settings import Search
 
-    decoder, params = side_by_side.load_ours(folder, "float32")
-    tokenizer, prompts = NoText(decoder.config.vocab_size), jnp.zeros((1, 0, decoder.config.embed_dim))
+    lm = without_text(folder, "float32")
+    config = lm.decoder.config
+    prompts = jnp.zeros((1, 0, config.embed_dim))
     base = {"beams": 1, "context": 128, "new tokens": 32, "rows": 16}
     grown = {
         "beams": (1, 2, 4, 8),
@@ -32,12 +31,12 @@ def growth(folder: Path, settings: dict[str, Any]) -> Round:
     }
 
     def seconds(beams: int, context: int, new_tokens: int, rows: int) -> float:
-        tokens = np.random.default_rng(0).integers(3, decoder.config.vocab_size, (rows, context)).tolist()
-        work, search = [(0, row) for row in tokens], Search(max_new_tokens=new_tokens, stop=(), num_beams=beams)
+        tokens = np.random.default_rng(0).integers(3, config.vocab_size, (rows, context)).tolist()
+        search = Search(max_new_tokens=new_tokens, stop=(), num_beams=beams)
         taken = []
         for _ in range(4):  # the first compiles
             started = time.perf_counter()
-            list(generate(decoder, params, tokenizer, prompts, work, search, batch_size=rows))
+            list(answers(lm, prompts, tokens, search, batch_size=rows))
             taken.append(time.perf_counter() - started)
         return float(np.median(taken[1:]))
 

@@ -181,7 +181,7 @@ def _decode(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     from ipt_jax.decoding import slots
 
     static, arguments = _entering(config, mesh, flags)
-    params, _, stops = arguments[:3]
+    params, _, stops = arguments[0]
     rows, carried = slots._answer(slots._enter, static, *arguments)
     unstack = slots._unstack.lower(static, params).compile()
     layers = jax.tree.map(
@@ -190,7 +190,7 @@ def _decode(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
         unstack.output_shardings,
     )
     number = np.int32(0)
-    done = slots._advance.lower(static, params, layers, stops, rows, carried, number, number).compile()
+    done = slots._advance.lower(static, (params, layers, stops), rows, carried, number, number).compile()
     own = flags.rows / mesh.shape["data"]
     return done, exchanges.inference(config, mesh.shape["model"], exchanges.Rows(own, own, own), itemsize=4)
 
@@ -205,8 +205,8 @@ def _entering(config: Any, mesh: Any, flags: Any) -> tuple[Any, tuple[Any, ...]]
     stops = _shape(mesh, (), config.vocab_size)
     index, lengths = (_shape(mesh, ("data",), flags.rows) for _ in range(2))
     tokens = _shape(mesh, ("data",), flags.rows, flags.tokens)
-    static = slots._Static(decoder, Greedy(64), mesh)
-    return static, (params, prompts, stops, index, tokens, lengths, None)
+    static = slots.Static(decoder, Greedy(64), mesh)
+    return static, (slots.Frozen(params, prompts, stops), slots._Group(index, tokens, lengths, None))
 
 
 def _text(report: dict[str, Any]) -> str:

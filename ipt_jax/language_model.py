@@ -17,6 +17,7 @@ from ipt_jax.adapters.files import check_prompt
 from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.decoding import generation, likelihood
 from ipt_jax.decoding.likelihood import Scored
+from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.strategy import Generation
 from ipt_jax.errors import InputError
@@ -107,20 +108,15 @@ class LanguageModel:
         search = self._search(stop=stop, **search)
         if type(batch_size) is not int or batch_size < 0:
             raise InputError(f"batch_size={batch_size!r} must be a whole number of at least 0")
-        results: list[list[Generation]] = [[] for _ in work]
+        requests = [Request(tokens, id=i, name=f"row {i}") for i, tokens in enumerate(work)]
+        results: dict[Request, list[Generation]] = {request: [] for request in requests}
         for batch in generation.generate(
-            self._lm.decoder,
-            self._lm.params,
-            self.tokenizer,
-            jnp.asarray(check_prompt(prompt, self._lm))[None],
-            [(0, tokens) for tokens in work],
-            search,
-            batch_size=batch_size,
-            model=self.name,
+            self._lm, jnp.asarray(check_prompt(prompt, self._lm))[None], requests, search, batch_size=batch_size
         ):
-            for index, generated in batch:
-                results[index].append(generated)
-        return results if search.num_return_sequences > 1 else [generated for (generated,) in results]
+            for request, generated in batch:
+                results[request].append(generated)
+        answers = list(results.values())
+        return answers if search.num_return_sequences > 1 else [generated for (generated,) in answers]
 
     def score(
         self,

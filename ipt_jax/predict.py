@@ -108,6 +108,7 @@ def main(argv: list[str]) -> None:
     from tqdm import tqdm
 
     from ipt_jax.decoding.generation import generate
+    from ipt_jax.decoding.request import Request
 
     inputs, output = _read_inputs(Path(_INPUT.value)), Path(_OUTPUT.value)
     make_folder(output.parent)
@@ -117,20 +118,15 @@ def main(argv: list[str]) -> None:
         waiting = _waiting(job, output)
         with tqdm(total=len(inputs), initial=len(inputs) - len(waiting), desc="decode", unit="row") as progress:
             for batch in generate(
-                job.lm.decoder,
-                job.lm.params,
-                job.lm.tokenizer,
+                job.lm,
                 jax.device_put(job.prompt[None]),
-                [(0, job.tokens[id]) for id in waiting],
+                [Request(job.tokens[id], id=id, name=f"{_INPUT.value}, id {id!r}") for id in waiting],
                 job.search,
                 batch_size=_BATCH_SIZE.value,
-                names=[f"{_INPUT.value}, id {id!r}" for id in waiting],
-                model=job.lm.name,
-                ids=waiting,
             ):
                 answers: dict[str, list[dict[str, Any]]] = {}
-                for i, generated in batch:
-                    answers.setdefault(waiting[i], []).append(_answer(generated))
+                for request, generated in batch:
+                    answers.setdefault(request.id, []).append(_answer(generated))
                 # One line per input, however many answers it has: a kill never leaves a part of them.
                 lines = [{"id": id} | _line(given) | {"made_by": job.made_by(id)} for id, given in answers.items()]
                 append_rows(output, lines)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ipt_jax.adapters.soft_prompt import prepend
+from ipt_jax.decoding.request import Request
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.rows.flat_rows import common_tokens
 from ipt_jax.runtime.programs import program
@@ -84,7 +85,7 @@ def worthwhile_cut(work: Work, prompt_rows: int, most: float = math.inf) -> tupl
 
 
 def share_prefix(
-    decoder: FrozenDecoder, params: Any, prompts: jax.Array, work: Work, budget: float = math.inf
+    decoder: FrozenDecoder, params: Any, prompts: jax.Array, requests: Sequence[Request], budget: float = math.inf
 ) -> tuple[jax.Array | Prefix, list[int]]:
     """Runs what rows begin with once for each different beginning, where that saves at least 4,096 positions.
 
@@ -92,13 +93,13 @@ def share_prefix(
 
     Args:
       prompts: f32[K, P, E].
-      work: (index of the prompt, token ids) of each row.
       budget: bytes that the beginnings' cache may take.
 
     Returns:
       The prompts themselves or the prefixes, and the index of each row into them.
     """
     config, prompt_rows = decoder.config, prompts.shape[1]
+    work = [(each.adapter, each.tokens) for each in requests]
     itemsize = jax.tree.leaves(params)[0].dtype.itemsize
     bytes_each = 2 * config.num_layers * config.num_kv_heads * config.head_dim * itemsize
     cut = worthwhile_cut(work, prompt_rows, budget / bytes_each)

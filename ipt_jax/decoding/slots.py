@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
 
+from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.schedule import Group, Plan
 from ipt_jax.decoding.shared_beginnings import Prefix
 from ipt_jax.decoding.strategy import Decoded, Model, Rows, Strategy, prefill, run
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 _COMPILE_WIDTH, _COMPILE_LAYER = 6, 0.15
 
 
-class _Static(NamedTuple):
+class Static(NamedTuple):
     """What programs are made for besides the shapes of their arguments; `shapes` are those of an answer, flattened."""
 
     decoder: FrozenDecoder
@@ -40,41 +41,47 @@ class _Static(NamedTuple):
     shapes: tuple[Any, tuple[jax.ShapeDtypeStruct, ...]] | None = None
 
 
+class Frozen(NamedTuple):
+    """What no step changes: parameters and stops as in `strategy.Model`, prompts as in `strategy.prefill`."""
+
+    params: Any
+    prompts: jax.Array | Prefix
+    stops: jax.Array
+
+
+class Waiting(NamedTuple):
+    """A row that is to be decoded: which of the prompts it begins with, and u32[R, 2] that it draws with, or None."""
+
+    request: Request
+    place: int
+    key: np.ndarray | None
+
+
+class _Group(NamedTuple):
+    """A group's rows on the devices: i32[b], i32[b, width], i32[b], and u32[b, R, 2] or None."""
+
+    places: jax.Array
+    tokens: jax.Array
+    lengths: jax.Array
+    keys: jax.Array | None
+
+
 class Slots:
-    """Carries out a plan.
+    """Carries out the plan of a work list."""
 
-    Args:
-      prompts, stops: as in `strategy.prefill` and `strategy.Model`.
-      work: (index of the prompt, token ids) of each row.
-      keys: u32[N, R, 2] of each row, or None.
-      devices: spreads slots over the `data` axis of a mesh.
-    """
+    def __init__(self, static: Static, frozen: Frozen, plan: Plan, work: Sequence[Waiting]):
+        self.plan, self._work, self._frozen, self._devices = plan, work, frozen, static.devices
+        self._warm_up(static, frozen.params)
 
-    def __init__(
-        self,
-        decoder: FrozenDecoder,
-        params: Any,
-        prompts: jax.Array | Prefix,
-        stops: jax.Array,
-        strategy: Strategy,
-        plan: Plan,
-        work: Sequence[tuple[int, Sequence[int]]],
-        keys: np.ndarray | None,
-        devices: Mesh | None,
-    ):
-        self.plan, self._work, self._keys, self._devices = plan, work, keys, devices
-        self._model, self._stops = (params, prompts, stops), stops
-        self._warm_up(_Static(decoder, strategy, devices), params)
-
-    def _warm_up(self, static: _Static, params: Any) -> None:
+    def _warm_up(self, static: Static, params: Any) -> None:
         """Compiles every program that the plan can need: `_enter` by width, `_advance` by context, the rest by both."""
         plan, started, before = self.plan, time.monotonic(), compilations()
         widths = sorted({group.width for group in plan.groups})
         seconds = _COMPILE_WIDTH * len(widths) + _COMPILE_LAYER * static.decoder.config.num_layers * len(plan.contexts)
-        shape = (plan.slots, plan.entering, *widths, plan.contexts, *flat(self._model[1]))
+        shape = (plan.slots, plan.entering, *widths, plan.contexts, *flat(self._frozen.prompts))
         compiling.expect("the programs for decoding", seconds, (static, shape))
         self._layers = program(_unstack, static, params)(params)
-        arguments = {group.width: (*self._model, *self._arrays(group)) for group in plan.groups}
+        arguments = {group.width: (self._frozen, self._arrays(group)) for group in plan.groups}
         self._enter = {width: program(_enter, static, *each) for width, each in arguments.items()}
         entered = {width: _answer(_enter, static, *each) for width, each in arguments.items()}
         slots = {
@@ -92,17 +99,17 @@ class Slots:
             if c < wide
         }
         until = entry = np.int32(0)
-        self._advance = {
-            c: program(_advance, static, params, self._layers, self._stops, *slots[c], entry, until) for c in slots
-        }
+        model = params, self._layers, self._frozen.stops
+        self._advance = {c: program(_advance, static, model, *slots[c], entry, until) for c in slots}
         if fresh := compilations() - before:
             _log.info("compiled %d programs for decoding in %.1f s", fresh, time.monotonic() - started)
 
-    def decode(self) -> Iterator[tuple[list[int], Decoded]]:
-        """Yields rows as they finish: their indices into the work list, and what they wrote, on the host."""
+    def decode(self) -> Iterator[tuple[list[Request], Decoded]]:
+        """Yields rows as they finish: their requests, and what they wrote, on the host."""
         plan, waiting = self.plan, list(self.plan.groups)
         owner = np.full(plan.slots, -1)  # the row in each slot
         context, entry, state = plan.contexts[0], np.int32(0), self._empty()
+        model = self._frozen.params, self._layers, self._frozen.stops
         while waiting or (owner >= 0).any():
             while waiting and (owner < 0).sum() >= plan.entering:
                 group = waiting.pop(0)
@@ -114,59 +121,58 @@ class Slots:
                 # A group that is not full is filled up with its last row, for which there is no place.
                 places = np.full(plan.entering, plan.slots, np.int32)
                 places[: len(free)] = free
-                entered = self._enter[group.width](*self._model, *self._arrays(group))
+                entered = self._enter[group.width](self._frozen, self._arrays(group))
                 state = self._place[group.width, context](state, entered, places)
             until = np.int32(plan.slots - plan.entering if waiting else 0)
-            (rows, carried), (params, _, stops) = state, self._model
-            entry, carried, live, result = self._advance[context](
-                params, self._layers, stops, rows, carried, entry, until
-            )
+            rows, carried = state
+            entry, carried, live, result = self._advance[context](model, rows, carried, entry, until)
             state = rows, carried
             done = np.flatnonzero((owner >= 0) & ~mesh.on_host(live))
             answers = len(result.lengths) // plan.slots
             chosen = (done[:, None] * answers + np.arange(answers)).ravel()
-            finished, owner[done] = owner[done].tolist(), -1
+            finished = [self._work[i].request for i in owner[done]]
+            owner[done] = -1
             yield finished, Decoded(*(mesh.on_host(leaf)[chosen] for leaf in result))
 
     def _narrowest(self, group: Group, owner: np.ndarray) -> int:
         """The least context that has room for the rows in the slots and for a group."""
-        needed = max([group.width, *(len(self._work[i][1]) for i in owner if i >= 0)])
+        needed = max([group.width, *(len(self._work[i].request.tokens) for i in owner if i >= 0)])
         return min(c for c in self.plan.contexts if c >= needed)
 
-    def _arrays(self, group: Group) -> tuple[Any, ...]:
-        """Prompt index, tokens, lengths and keys of a group's rows, on the devices."""
-        chosen = [*group.rows, *group.rows[-1:] * (self.plan.entering - len(group.rows))]
-        tokens = np.zeros((len(chosen), group.width), np.int32)
-        for row, i in zip(tokens, chosen, strict=True):
-            row[: len(self._work[i][1])] = self._work[i][1]
-        index = np.array([self._work[i][0] for i in chosen], np.int32)
-        lengths = np.array([len(self._work[i][1]) for i in chosen], np.int32)
-        keys = None if self._keys is None else self._keys[chosen]
-        return mesh.put((index, tokens, lengths, keys), _over_data(self._devices))
+    def _arrays(self, group: Group) -> _Group:
+        rows = [self._work[i] for i in group.rows]
+        rows += rows[-1:] * (self.plan.entering - len(rows))
+        tokens = np.zeros((len(rows), group.width), np.int32)
+        for padded, row in zip(tokens, rows, strict=True):
+            padded[: len(row.request.tokens)] = row.request.tokens
+        places = np.array([row.place for row in rows], np.int32)
+        lengths = np.array([len(row.request.tokens) for row in rows], np.int32)
+        keys = None if rows[0].key is None else np.stack([row.key for row in rows])
+        return mesh.put(_Group(places, tokens, lengths, keys), _over_data(self._devices))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _unstack(static: _Static, params: Any) -> tuple[Any, ...]:
+def _unstack(static: Static, params: Any) -> tuple[Any, ...]:
     return static.decoder.unstack(params)
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _empty(static: _Static) -> Any:
+def _empty(static: Static) -> Any:
     """Slots without rows: zeros are not live."""
     tree, leaves = static.shapes
     return _spread(static, jax.tree.unflatten(tree, [jnp.zeros(leaf.shape, leaf.dtype) for leaf in leaves]))
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _enter(static: _Static, params, prompts, stops, prompt_index, tokens, lengths, keys) -> tuple[Rows, Any]:
+def _enter(static: Static, frozen: Frozen, group: _Group) -> tuple[Rows, Any]:
     """Runs a group's inputs and chooses the first token of each."""
-    rows, last_hidden = prefill(static.decoder, params, prompts, prompt_index, tokens, lengths, keys)
-    model = Model(static.decoder, params, (), stops)  # no step is made: no layers
+    rows, last_hidden = prefill(static.decoder, frozen.params, frozen.prompts, *group)
+    model = Model(static.decoder, frozen.params, (), frozen.stops)  # no step is made: no layers
     return _spread(static, (rows, static.strategy.begin(model, rows, last_hidden)))
 
 
 @functools.partial(jax.jit, static_argnums=0, donate_argnums=1)
-def _place(static: _Static, slots: Any, entered: Any, places: jax.Array) -> Any:
+def _place(static: Static, slots: Any, entered: Any, places: jax.Array) -> Any:
     """Puts a group's rows into the slots i32[b], padded to their room; a place past the last slot is none."""
 
     def put(leaf, new):
@@ -177,7 +183,7 @@ def _place(static: _Static, slots: Any, entered: Any, places: jax.Array) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _narrow(static: _Static, rows: Rows) -> Rows:
+def _narrow(static: Static, rows: Rows) -> Rows:
     """Cuts off room that no row needs any more."""
     tree, leaves = static.shapes
     return _spread(
@@ -185,15 +191,18 @@ def _narrow(static: _Static, rows: Rows) -> Rows:
     )
 
 
-@functools.partial(jax.jit, static_argnums=0, donate_argnums=5)
-def _advance(static: _Static, params, layers, stops, rows, carried, entry, until) -> tuple[Any, ...]:
-    """Goes on until at most `until` rows are live: the next ring entry, what is carried, bool[B], what was written."""
-    model = Model(static.decoder, params, layers, stops)
-    entry, carried = run(static.strategy, model, rows, carried, entry, until)
+@functools.partial(jax.jit, static_argnums=0, donate_argnums=3)
+def _advance(static: Static, model: tuple[Any, ...], rows, carried, entry, until) -> tuple[Any, ...]:
+    """Goes on until at most `until` rows are live: the next ring entry, what is carried, bool[B], what was written.
+
+    Args:
+      model: what `strategy.Model` has besides the decoder.
+    """
+    entry, carried = run(static.strategy, Model(static.decoder, *model), rows, carried, entry, until)
     return entry, *_spread(static, (carried, static.strategy.live(carried), static.strategy.result(carried)))
 
 
-def _answer(function: Callable, static: _Static, *arguments: Any) -> Any:
+def _answer(function: Callable, static: Static, *arguments: Any) -> Any:
     """The shapes that `function` gives, as they lie on the devices."""
     shapes = jax.eval_shape(functools.partial(function, static), *arguments)
     if static.devices is None:
@@ -212,7 +221,7 @@ def _over_data(devices: Mesh | None) -> NamedSharding | None:
     return None if devices is None else mesh.over_data(devices)
 
 
-def _layouts(static: _Static, arrays: Any) -> Any:
+def _layouts(static: Static, arrays: Any) -> Any:
     """How the leaves of slots, or of rows that enter them, lie: over `data`, and keys and values as layers make them.
 
     Left to the rule of the other leaves, every device would gather the heads of all of its group.
@@ -226,7 +235,7 @@ def _layouts(static: _Static, arrays: Any) -> Any:
     return jax.tree_util.tree_map_with_path(layout, arrays)
 
 
-def _spread(static: _Static, arrays: Any) -> Any:
+def _spread(static: Static, arrays: Any) -> Any:
     """Slots lie as `_layouts` says, whatever the compiler would prefer: one program's answer fits the next one."""
     if static.devices is None:
         return arrays

@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 from tqdm import tqdm
 
 from ipt_jax.decoding import generation
+from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.errors import InputError
 from ipt_jax.models.loading import FrozenLM
@@ -28,15 +29,15 @@ _MEASURED = ("stop", "log_probability", "new_tokens")  # and what its end tells 
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One run's part in an evaluation: its split, and the file that its predictions go to."""
+    """One run's part in an evaluation: its task and split, and the file that its predictions go to."""
 
+    task: Task
     split: PreparedSplit
     predictions: Path
 
 
 def predict(
     lm: FrozenLM,
-    task: Task,
     prompts: jax.Array,
     members: Sequence[Member],
     search: Search,
@@ -52,34 +53,20 @@ def predict(
     Args:
       prompts: f32[K, P, E], one per member.
     """
-    work, places, ids = [], [], []
+    asked: dict[Request, int] = {}  # and which example of its member's split each is
     finished = processes.from_first(lambda: [_finished(member.predictions) for member in members])
     for k, (member, done) in enumerate(zip(members, map(set, finished), strict=True)):
         for i, id in enumerate(member.split.examples["id"]):
             if id not in done:
-                work.append((k, member.split.rows[i].tokens))
-                places.append((k, i))
-                ids.append(id)
+                asked[Request(member.split.rows[i].tokens, k, id, f"{member.task.name} {id}")] = i
     total = sum(len(member.split.rows) for member in members)
     is_first = processes.is_first()  # all processes decode every row together; the first one writes
-    with tqdm(total=total, initial=total - len(work), desc=title, unit="example", disable=not is_first) as progress:
-        for batch in generation.generate(
-            lm.decoder,
-            lm.params,
-            lm.tokenizer,
-            prompts,
-            work,
-            search,
-            batch_size=batch_size,
-            devices=devices,
-            names=[f"{task.name} {id}" for id in ids],
-            ids=ids,
-            model=lm.name,
-        ):
+    with tqdm(total=total, initial=total - len(asked), desc=title, unit="example", disable=not is_first) as progress:
+        for batch in generation.generate(lm, prompts, list(asked), search, batch_size=batch_size, devices=devices):
             rows: dict[int, list[dict[str, Any]]] = {}
-            for index, generated in batch if is_first else ():
-                k, i = places[index]
-                rows.setdefault(k, []).append(_row(members[k].split, i, generated))
+            for request, generated in batch if is_first else ():
+                split = members[request.adapter].split
+                rows.setdefault(request.adapter, []).append(_row(split, asked[request], generated))
             for k, fresh in rows.items():
                 append_rows(members[k].predictions, fresh)
             progress.update(len(batch))
@@ -120,7 +107,7 @@ def empty(member: Member) -> int:
     return sum(not row["prediction"] for row in read_rows(member.predictions))
 
 
-def score(task: Task, member: Member) -> Scores:
+def score(member: Member) -> Scores:
     """Scores a member's finished predictions, and writes into each row what its text alone is worth.
 
     The file is replaced as a whole: a row has its `score`, or the next call gives it one.
@@ -135,9 +122,9 @@ def score(task: Task, member: Member) -> Scores:
     if missing:
         raise InputError(f"{member.predictions} lacks {len(missing)} of {len(ids)} examples, such as {missing[0]}")
     examples = [Example.from_row(row) for row in member.split.examples]
-    scores = scores_of(task, [predictions[id] for id in ids], examples)
+    scores = scores_of(member.task, [predictions[id] for id in ids], examples)
     if not all("score" in row for row in rows):
-        metric = example_headline(task)
+        metric = example_headline(member.task)
         singles = {id: values.get(metric) for id, values in zip(ids, scores.examples, strict=True)}
         write_rows(member.predictions, [_with_score(row, singles.get(row["id"])) for row in rows])
     return scores

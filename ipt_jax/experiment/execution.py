@@ -84,7 +84,7 @@ class Execution:
         members, prompts = [], []
         for run, folder in zip(runs, folders, strict=True):
             split = rows_of(preparer, run, run.settings.task.split, with_target=False)
-            members.append(evaluation.Member(split, folder.predictions))
+            members.append(evaluation.Member(preparer.task, split, folder.predictions))
             if run.steps:
                 prompts.append(processes.arrays_from_first(lambda folder=folder: load_prompt(folder.path)))
             else:
@@ -92,7 +92,6 @@ class Execution:
         prepared = time.monotonic()
         evaluation.predict(
             preparer.lm,
-            preparer.task,
             mesh.put(np.stack(prompts), mesh.replicated(self.devices)),
             members,
             Search(**settings.decoding.to_dict()),

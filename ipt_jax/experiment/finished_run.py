@@ -11,6 +11,7 @@ import jax
 
 from ipt_jax.adapters.files import check_prompt, load_prompt
 from ipt_jax.decoding import generation
+from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.strategy import Generation
 from ipt_jax.errors import InputError
@@ -86,21 +87,14 @@ class FinishedRun:
         """
         ids = [str(index) for index in range(len(texts))]
         rows = self.rows(ids, texts)
-        results: list[Any] = [None] * len(texts)
+        requests = [Request(row.tokens, id=id, name=f"row {id}") for id, row in zip(ids, rows, strict=True)]
+        results: dict[Request, Generation] = {}
         for batch in generation.generate(
-            self.lm.decoder,
-            self.lm.params,
-            self.lm.tokenizer,
-            jax.device_put(self.prompt[None]),
-            [(0, row.tokens) for row in rows],
-            self.search,
-            batch_size=batch_size,
-            model=self.lm.name,
-            ids=ids,
+            self.lm, jax.device_put(self.prompt[None]), requests, self.search, batch_size=batch_size
         ):
-            for index, generated in batch:
-                results[index] = generated
-        return results
+            for request, generated in batch:
+                results[request] = generated
+        return [results[request] for request in requests]
 
     def _check_data(self, preparer: Preparer) -> None:
         """Raises InputError where the data is not what the run saw: other demonstrations would be another method."""

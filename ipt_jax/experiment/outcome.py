@@ -39,7 +39,7 @@ def result(
       measured: `seconds` and `compilations`.
     """
     settings, lm, task, split = run.settings, preparer.lm, preparer.task, member.split
-    scores = evaluation.score(task, member)
+    scores = evaluation.score(member)
     return {
         "run": run.id,
         "name": run.name,

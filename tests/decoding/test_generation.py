@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from decoding_oracle import LMS, PROMPTS
+from decoding_oracle import LMS, PROMPTS, requests_of
 from tolerances import LOG_PROBABILITY, close
 
 from ipt_jax.decoding import generation, slots
@@ -17,9 +17,9 @@ LM = LMS["gpt2"]
 
 def stream(work, search, batch_size=4, **settings):
     """The lists of (index, generation) as they come."""
-    yield from generation.generate(
-        LM.decoder, LM.params, LM.tokenizer, jnp.asarray(PROMPTS), work, search, batch_size=batch_size, **settings
-    )
+    requests = requests_of(work)
+    for finished in generation.generate(LM, jnp.asarray(PROMPTS), requests, search, batch_size=batch_size, **settings):
+        yield [(request.id, generated) for request, generated in finished]
 
 
 def collect(batches, count):

@@ -5,7 +5,7 @@ import functools
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from decoding_oracle import LMS, PROMPTS, M, decode
+from decoding_oracle import LMS, PROMPTS, M, decode, requests_of
 from paths import GOLDEN
 from search_settings import WARPERS
 from tolerances import ELEMENTARY, close
@@ -84,10 +84,10 @@ def test_only_one_token_to_draw_from_is_the_most_probable_one():
 def test_several_draws_of_a_row_differ_and_the_first_is_that_of_a_single_draw():
     lm = LMS["llama"]
     several = [[] for _ in WORK]
-    arrays = (lm.decoder, lm.params, lm.tokenizer, jnp.asarray(PROMPTS), WORK, DRAWN(num_return_sequences=3))
-    for batch in generation.generate(*arrays, batch_size=8, ids=IDS):
-        for index, generated in batch:
-            several[index].append(generated.tokens)
+    requests = requests_of(WORK, IDS)
+    for batch in generation.generate(lm, jnp.asarray(PROMPTS), requests, DRAWN(num_return_sequences=3), batch_size=8):
+        for request, generated in batch:
+            several[requests.index(request)].append(generated.tokens)
     assert [len(set(answers)) for answers in several] == [3] * len(WORK)
     single = decode(lm, PROMPTS, WORK, DRAWN(), batch_size=8, ids=IDS)
     assert [answers[0] for answers in several] == [g.tokens for g in single]

@@ -3,14 +3,15 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from decoding_oracle import LMS, PROMPTS
+from decoding_oracle import LMS, PROMPTS, requests_of
+from decoding_oracle import decode as answers_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_cases import load_case
 from one_batch import decode
 from tolerances import LOG_PROBABILITY, WRITTEN_SCORE, close
 
-from ipt_jax.decoding import generation, shared_beginnings
+from ipt_jax.decoding import shared_beginnings
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.shared_beginnings import Prefix, best_cut, share_prefix
 
@@ -42,16 +43,6 @@ def rows_of(random, prompts, starts, count):
     return [(i % prompts, [*starts[i % prompts], *random.integers(1, 200, 1 + i).tolist()]) for i in range(count)]
 
 
-def generate(lm, prompts, work, search):
-    written = [None] * len(work)
-    for finished in generation.generate(
-        lm.decoder, lm.params, lm.tokenizer, jnp.asarray(prompts), work, search, batch_size=4
-    ):
-        for index, generated in finished:
-            written[index] = generated
-    return written
-
-
 # The penalty looks at the tokens that a prefix covers too.
 @pytest.mark.parametrize(
     ("family", "prompt_rows", "search"),
@@ -62,11 +53,11 @@ def test_the_same_tokens_come_out_with_and_without_a_shared_prefix(family, promp
     lm, random = LMS[family], np.random.default_rng(0)
     work = rows_of(random, 2, [[7, 8, 9, 10] * 10, [3] * 40], 6)
     work += [(0, [6] * 40 + [i]) for i in range(1, 4)]  # a second demonstration under the first prompt
-    apart = generate(lm, PROMPTS[:, :prompt_rows], work, search)
+    apart = answers_of(lm, PROMPTS[:, :prompt_rows], work, search)
     monkeypatch.setattr(shared_beginnings, "_WORTH", 1)
-    shared, index = share_prefix(lm.decoder, lm.params, jnp.asarray(PROMPTS[:, :prompt_rows]), work)
+    shared, index = share_prefix(lm.decoder, lm.params, jnp.asarray(PROMPTS[:, :prompt_rows]), requests_of(work))
     assert isinstance(shared, Prefix) and sorted(set(index)) == [0, 1, 2]
-    for ours, expected in zip(generate(lm, PROMPTS[:, :prompt_rows], work, search), apart, strict=True):
+    for ours, expected in zip(answers_of(lm, PROMPTS[:, :prompt_rows], work, search), apart, strict=True):
         assert ours.tokens == expected.tokens
         close(ours.log_probability, expected.log_probability, LOG_PROBABILITY)
 
@@ -82,7 +73,7 @@ def test_other_positions_and_windows_see_a_prefix_where_it_stands(case, monkeypa
     rest = (jnp.zeros(3, jnp.int32), tokens, np.array([20, 14, 17], np.int32), np.zeros(vocabulary, np.int32), None)
     apart = decode(decoder, params, prompts, *rest, Search(5), end_tokens=1)
     monkeypatch.setattr(shared_beginnings, "_WORTH", 1)
-    shared, _ = share_prefix(decoder, params, prompts, work)
+    shared, _ = share_prefix(decoder, params, prompts, requests_of(work))
     assert shared.tokens == 12 and shared.prompt_rows == len(golden["prompt"])
     together = decode(decoder, params, shared, *rest, Search(5), end_tokens=1)
     np.testing.assert_array_equal(together.tokens, apart.tokens)
@@ -92,8 +83,8 @@ def test_other_positions_and_windows_see_a_prefix_where_it_stands(case, monkeypa
 def test_a_prefix_is_run_apart_only_where_that_saves_enough_positions():
     lm, prompts = LMS["gpt2"], jnp.asarray(PROMPTS)
     few, many = ([(i % 2, [5] * 37 + [i]) for i in range(rows)] for rows in (20, 2 + 4096 // 40 + 1))
-    assert share_prefix(lm.decoder, lm.params, prompts, few)[0] is prompts
-    shared, index = share_prefix(lm.decoder, lm.params, prompts, many)
+    assert share_prefix(lm.decoder, lm.params, prompts, requests_of(few))[0] is prompts
+    shared, index = share_prefix(lm.decoder, lm.params, prompts, requests_of(many))
     assert shared.keys.shape[1] == 2 and shared.keys.shape[-1] == 40
     assert index == [prompt for prompt, _ in many]
 
@@ -101,7 +92,7 @@ def test_a_prefix_is_run_apart_only_where_that_saves_enough_positions():
 def test_prefixes_never_take_more_memory_than_they_may():
     lm, prompts = LMS["gpt2"], jnp.asarray(PROMPTS)
     work = [(i % 2, [5] * 37 + [i]) for i in range(400)]
-    shared, _ = share_prefix(lm.decoder, lm.params, prompts, work)
+    shared, _ = share_prefix(lm.decoder, lm.params, prompts, requests_of(work))
     size = shared.keys.nbytes + shared.values.nbytes
-    smaller, _ = share_prefix(lm.decoder, lm.params, prompts, work, budget=size - 1)
+    smaller, _ = share_prefix(lm.decoder, lm.params, prompts, requests_of(work), budget=size - 1)
     assert smaller.keys.nbytes + smaller.values.nbytes < size

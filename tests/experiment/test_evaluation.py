@@ -52,11 +52,11 @@ def test_a_split_is_prepared_once_for_each_layout_and_seed(preparer):
 
 def test_a_missing_prediction_is_no_score(preparer, tmp_path):
     prepared = preparer.rows("test", 3, **LAYOUT)
-    member = evaluation.Member(prepared, tmp_path / "predictions.jsonl")
+    member = evaluation.Member(get_task("sample"), prepared, tmp_path / "predictions.jsonl")
     first = prepared.examples[0]
     append_rows(member.predictions, [{"id": first["id"], "prediction": "x"}])
     with pytest.raises(InputError, match=r"lacks 2 of 3 examples, such as test:"):
-        evaluation.score(get_task("sample"), member)
+        evaluation.score(member)
 
 
 class Judging:
@@ -76,13 +76,11 @@ class Judging:
         return np.array([["the" in example.target] for example in examples], np.float64)
 
 
-def predict(preparer, task, member):
+def predict(preparer, member):
     lm = preparer.lm
     prompts = jnp.zeros((1, 0, lm.decoder.config.embed_dim))
     search = Search(max_new_tokens=2, stop=("\n",))
-    evaluation.predict(
-        lm, task, prompts, [member], search, batch_size=4, devices=mesh.make_mesh(), title="test"
-    )  # fmt: skip
+    evaluation.predict(lm, prompts, [member], search, batch_size=4, devices=mesh.make_mesh(), title="test")
 
 
 COLUMNS = ("id", "input", "demonstrations", "prediction", "references", "stop", "log_probability", "new_tokens")
@@ -90,16 +88,17 @@ COLUMNS = ("id", "input", "demonstrations", "prediction", "references", "stop", 
 
 @pytest.fixture
 def predicted(preparer, tmp_path):
-    member = evaluation.Member(preparer.rows("test", 12, **{**LAYOUT, "budget": 500}), tmp_path / "predictions.jsonl")
-    predict(preparer, Judging(), member)
+    split = preparer.rows("test", 12, **{**LAYOUT, "budget": 500})
+    member = evaluation.Member(Judging(), split, tmp_path / "predictions.jsonl")
+    predict(preparer, member)
     return member
 
 
 def test_rows_are_written_unscored_and_scored_together_after_the_last(predicted):
-    task, before = Judging(), read_rows(predicted.predictions)
+    task, before = predicted.task, read_rows(predicted.predictions)
     assert [tuple(row) for row in before] == [COLUMNS] * 12 and not task.judged
 
-    scores = evaluation.score(task, predicted)
+    scores = evaluation.score(predicted)
     after = read_rows(predicted.predictions)
     assert task.judged == [12] and scores.corpus == {"corpus": 7}
     assert [tuple(row) for row in after] == [(*COLUMNS[:5], "score", *COLUMNS[5:])] * 12
@@ -112,9 +111,9 @@ def test_rows_are_written_unscored_and_scored_together_after_the_last(predicted)
 
 
 def test_a_scored_file_is_not_written_again(predicted):
-    evaluation.score(Judging(), predicted)
+    evaluation.score(predicted)
     written = predicted.predictions.stat()
-    evaluation.score(Judging(), predicted)
+    evaluation.score(predicted)
     assert predicted.predictions.stat() == written
 
 
@@ -123,12 +122,12 @@ def test_a_scored_file_is_not_written_again(predicted):
 def test_what_a_killed_process_left_goes_on_to_the_same_rows(preparer, predicted, scored, lines):
     """Some lines with a score, as a former version wrote them; then some without one; then none."""
     unscored = predicted.predictions.read_bytes().splitlines(keepends=True)
-    evaluation.score(Judging(), predicted)
+    evaluation.score(predicted)
     whole = predicted.predictions.read_bytes()
     predicted.predictions.write_bytes(b"".join([*whole.splitlines(keepends=True)[:scored], *unscored[scored:lines]]))
 
-    predict(preparer, Judging(), predicted)
-    evaluation.score(Judging(), predicted)
+    predict(preparer, predicted)
+    evaluation.score(predicted)
     assert _rows_by_id(predicted.predictions.read_bytes()) == _rows_by_id(whole)
     assert predicted.predictions.read_bytes() == whole or lines < 12
 
@@ -142,9 +141,9 @@ def _rows_by_id(content):
 def test_perfect_predictions_score_a_hundred_whatever_order_they_were_written_in(preparer, tmp_path):
     prepared = preparer.rows("test", 5, **LAYOUT)
     assert isinstance(prepared.examples, datasets.Dataset)
-    member = evaluation.Member(prepared, tmp_path / "predictions.jsonl")
+    member = evaluation.Member(get_task("sample"), prepared, tmp_path / "predictions.jsonl")
     rows = [{"id": e["id"], "prediction": e["target"]} for e in prepared.examples]
     append_rows(member.predictions, rows[::-1])
-    scores = evaluation.score(get_task("sample"), member)
+    scores = evaluation.score(member)
     assert scores.corpus["bleu_unifiedskg"] == scores.corpus["bleu_official"] == pytest.approx(100)
     assert scores.rows["bleu_official"].shape == (5, 10)

@@ -12,6 +12,7 @@ from jax.sharding import AxisType
 from tolerances import LOG_PROBABILITY, error_of
 
 from ipt_jax.decoding import generation
+from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.models.loading import load
 from ipt_jax.runtime.mesh import replicated
@@ -24,8 +25,9 @@ def written(folder, search, mesh):
     """For each row: the tokens and their log-probability."""
     lm = load(folder, mesh=mesh)
     prompts = jax.device_put(PROMPTS, None if mesh is None else replicated(mesh))
-    rows = generation.generate(lm.decoder, lm.params, lm.tokenizer, prompts, WORK, search, batch_size=8, devices=mesh)
-    return lm.decoder.config.num_kv_heads, dict(pair for part in rows for pair in part)
+    requests = [Request(tokens, prompt, id=i) for i, (prompt, tokens) in enumerate(WORK)]
+    rows = generation.generate(lm, prompts, requests, search, batch_size=8, devices=mesh)
+    return lm.decoder.config.num_kv_heads, {request.id: answer for part in rows for request, answer in part}
 
 
 def main():

@@ -8,6 +8,7 @@ import numpy as np
 from tiny import tiny_lm
 
 from ipt_jax.decoding import generation, stopping
+from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 
 LMS = {family: tiny_lm(family) for family in ("llama", "gpt2")}
@@ -73,10 +74,14 @@ def has_stopped(decode, written, search):
 
 def decode(lm, prompts, work, search=SEARCH, batch_size=4, ids=None):
     """What is generated for each row of the work, in its order."""
-    results = [None] * len(work)
-    for batch in generation.generate(
-        lm.decoder, lm.params, lm.tokenizer, jnp.asarray(prompts), work, search, batch_size=batch_size, ids=ids
-    ):
-        for index, generated in batch:
-            results[index] = generated
-    return results
+    results = dict.fromkeys(requests_of(work, ids))
+    for batch in generation.generate(lm, jnp.asarray(prompts), list(results), search, batch_size=batch_size):
+        results.update(batch)
+    return list(results.values())
+
+
+def requests_of(work, ids=None):
+    """A request for each (index of the prompt, token ids)."""
+    names = [f"row {i}" for i in range(len(work))]
+    prompts, tokens = zip(*work, strict=True) if work else ((), ())
+    return list(map(Request, tokens, prompts, range(len(work)) if ids is None else ids, names))

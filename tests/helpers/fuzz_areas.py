@@ -215,7 +215,7 @@ def _resume(folder: Path) -> Any:
             read_json(run.run_json)
         read_rows(run.metrics, {"step": int})
         ids = [row["id"] for row in read_rows(run.predictions, {"id": str, "prediction": str})]
-        member = Member(types.SimpleNamespace(examples={"id": ids}), run.predictions)
+        member = Member(None, types.SimpleNamespace(examples={"id": ids}), run.predictions)
         written(member), empty(member)
 
 

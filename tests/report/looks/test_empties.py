@@ -28,7 +28,7 @@ def made(*empty, answers=100, **recorded):
 
 def test_an_evaluation_counts_the_empty_predictions_of_a_member(tmp_path):
     append_rows(tmp_path / "predictions.jsonl", [{"id": str(i), "prediction": "a" * i} for i in range(3)])
-    assert evaluation.empty(evaluation.Member(None, tmp_path / "predictions.jsonl")) == 1
+    assert evaluation.empty(evaluation.Member(None, None, tmp_path / "predictions.jsonl")) == 1
 
 
 def test_what_a_result_records_counts_and_older_runs_are_counted():
