@@ -35,7 +35,7 @@ def lengths_of(examples: Sequence[Any], tokenizer: Any, chosen: Sequence[int]) -
       examples: of the training split, with id, input and target.
     """
     from ipt_jax.retrieval import Pool, bm25_neighbours
-    from ipt_jax.rows.layout import Demonstration, Template, encode
+    from ipt_jax.rows.layout import Demonstration, Ends, Item, Layout, encode
 
     ids, inputs, targets = (list(examples[column]) for column in ("id", "input", "target"))
     queries = Pool([ids[i] for i in chosen], [inputs[i] for i in chosen], "train")
@@ -45,16 +45,12 @@ def lengths_of(examples: Sequence[Any], tokenizer: Any, chosen: Sequence[int]) -
         shown = Demonstration(ids[other], inputs[other], targets[other])
         alone, after_one = (
             encode(
-                Template(),
+                Layout(overflow="truncate"),
                 tokenizer,
-                inputs[own],
+                Item(ids[own], inputs[own], targets[own]),
                 demonstrations,
                 budget=BUDGET,
-                overflow="truncate",
-                target=targets[own],
-                bos_id=tokenizer.bos_id,
-                eos_id=tokenizer.eos_ids[0],
-                where=ids[own],
+                ends=Ends(tokenizer.bos_id, tokenizer.eos_ids[0]),
             )
             for demonstrations in ([], [shown])
         )

@@ -33,9 +33,9 @@ Found = tuple[np.ndarray, np.ndarray]  # indices i64[queries, k], similarities f
 
 
 def ours_bm25(pool: Sequence[str], queries: Sequence[str], k: int) -> Found:
-    from ipt_jax.retrieval import bm25_neighbours
+    from ipt_jax.retrieval.bm25 import Formula, bm25_neighbours
 
-    found = bm25_neighbours(*_pools(queries, pool), k, method="robertson", k1=K1, b=B, exclude_duplicates=False)
+    found = bm25_neighbours(*_pools(queries, pool), k, formula=Formula("robertson", K1, B), exclude_duplicates=False)
     return found.indices, found.similarities
 
 

@@ -14,6 +14,7 @@ ROOMS = (
 GROUND = ("errors", "seeds", "setting", "tables", "cli")
 COMMANDS = ("tasks.download", "tasks.overlap", "tasks.preview", "report.__main__", "tasks.sample.make")
 MOST_FILES_AT_THE_ROOT = 12
+MOST_ARGUMENTS = 7
 
 
 def modules(root=ROOT / "ipt_jax"):
@@ -100,3 +101,14 @@ def test_tests_lie_in_the_room_of_what_they_test():
         if not any(aspect == name or aspect.startswith(f"{name}_") for name in here):
             homeless.append(str(path.relative_to(TESTS)))
     assert homeless == []
+
+
+def test_no_function_has_more_than_seven_arguments():
+    wide = []
+    for module, path in KNOWN.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                given = node.args.posonlyargs + node.args.args + node.args.kwonlyargs
+                if len([each for each in given if each.arg not in ("self", "cls")]) > MOST_ARGUMENTS:
+                    wide.append(f"{module}.{node.name}")
+    assert wide == []

@@ -8,8 +8,7 @@ import numpy as np
 
 from ipt_jax.adapters.initialisation import initial_rows, loaded_rows
 from ipt_jax.experiment.run import Run
-from ipt_jax.rows.layout import Template
-from ipt_jax.rows.preparation import PreparedSplit, Preparer, retrieval_of
+from ipt_jax.rows.preparation import PreparedSplit, Preparer, layout_of
 from ipt_jax.workdir.run_folder import RunFolder
 
 
@@ -25,16 +24,12 @@ def start_of(preparer: Preparer, run: Run, workdir: Path) -> np.ndarray:
 
 def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:
     """A split as the run sees it, to be learned (with targets) or to be continued (without)."""
-    layout = run.settings.layout
-    room = preparer.lm.decoder.config.max_positions - layout.prompt_tokens
+    room = preparer.lm.decoder.config.max_positions - run.settings.layout.prompt_tokens
     return preparer.rows(
         split,
         run.settings.limit[split],
-        shown=retrieval_of(run.settings),
-        template=Template(**layout.template.to_dict()),
+        layout_of(run.settings),
         budget=room if with_target else room - run.settings.decoding.max_new_tokens,
-        overflow=layout.overflow,
-        end_token=layout.end_token,
         with_target=with_target,
     )
 

@@ -112,7 +112,7 @@ class Layout:
     retriever: str = setting(
         "dense",
         "random | bm25 | dense (the model's mean last state) | sentence_transformer",
-        choices=RETRIEVERS,
+        choices=tuple(RETRIEVERS),
         matters=DEMONSTRATED,
         neutral=None,
     )

@@ -10,8 +10,7 @@ from ipt_jax.retrieval.dense import dense_neighbours
 from ipt_jax.retrieval.embedders import MeanHiddenStates, SentenceEncoder, mean_hidden
 from ipt_jax.retrieval.pool import SELECTIONS, Neighbours, Pool
 from ipt_jax.retrieval.random_draw import random_neighbours
-
-RETRIEVERS = ("random", "bm25", "dense", "sentence_transformer")
+from ipt_jax.retrieval.retrievers import RETRIEVERS, Retrieval
 
 __all__ = [
     "RETRIEVERS",
@@ -19,6 +18,7 @@ __all__ = [
     "MeanHiddenStates",
     "Neighbours",
     "Pool",
+    "Retrieval",
     "SentenceEncoder",
     "bm25_neighbours",
     "dense_neighbours",

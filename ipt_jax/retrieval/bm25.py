@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import logging
@@ -23,7 +24,6 @@ from ipt_jax.retrieval.top_k import round_up, top_k
 from ipt_jax.runtime import processes
 
 METHODS = ("lucene", "robertson", "atire")
-METHOD, K1, B = "lucene", 1.5, 0.75
 TERMS = ("auto", "words", "characters")
 _WORD = re.compile(r"\w+")
 # Letters with their marks; a vowel sign of Hindi is a mark, and `\w` alone would cut the word there.
@@ -37,14 +37,35 @@ _SCORES_PER_BLOCK = 2**21  # 8 MiB of dense scores for each thread: more leaves 
 _log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True)
+class Formula:
+    """How a term counts. The defaults are those of `bm25s`; k1 and b are also rank_bm25's.
+
+    Attributes:
+      method: as named by Kamphuis et al. 2020 and in `bm25s`: 'lucene' (accurate, its idf is never negative),
+        'robertson' (rank_bm25's BM25Okapi with epsilon=0, divided by k1 + 1) or 'atire'.
+      k1: saturation of a word's frequency.
+      b: normalisation by length.
+    """
+
+    method: str = "lucene"
+    k1: float = 1.5
+    b: float = 0.75
+
+    def __post_init__(self):
+        if self.method not in METHODS:
+            raise InputError(f"method={self.method!r} of BM25 is unknown; choose one of {', '.join(METHODS)}")
+
+
+USUAL = Formula()
+
+
 def bm25_neighbours(
     queries: Pool,
     pool: Pool,
     k: int,
     *,
-    method: str = METHOD,
-    k1: float = K1,
-    b: float = B,
+    formula: Formula = USUAL,
     terms: str = "auto",
     selection: str = "nearest",
     exclude_duplicates: bool = True,
@@ -57,27 +78,23 @@ def bm25_neighbours(
     so the first of them, in the order of the pool, are shown to many queries.
 
     Args:
-      method: the formula, as named by Kamphuis et al. 2020 and in `bm25s`: 'lucene' (accurate, its idf is never
-        negative), 'robertson' (rank_bm25's BM25Okapi with epsilon=0, divided by k1 + 1) or 'atire'.
-      k1: saturation of a word's frequency.
-      b: normalisation by length. Both defaults are those of `bm25s` and rank_bm25.
       terms: what texts are cut into, see `terms_of`.
 
     Raises:
-      InputError: an unknown method or kind of terms, or the pool has fewer than k entries that some query may be shown.
+      InputError: an unknown kind of terms, or the pool has fewer than k entries that some query may be shown.
     """
-    if method not in METHODS:
-        raise InputError(f"method={method!r} of BM25 is unknown; choose one of {', '.join(METHODS)}")
     if terms not in TERMS:
         raise InputError(f"terms={terms!r} of BM25 is unknown; choose one of {', '.join(TERMS)}")
     cut = functools.partial(terms_of, kind=terms)
-    search = functools.partial(_search, {"method": method, "k1": k1, "b": b}, cut, selection == "farthest")
+    search = functools.partial(_search, dataclasses.asdict(formula), cut, selection == "farthest")
     return choose(queries, pool, k, search, selection=selection, exclude_duplicates=exclude_duplicates)
 
 
 def key(terms: str = "auto") -> str:
     """What a search with the default formula is kept under."""
-    return f"bm25:{METHOD}:k1={K1}:b={B}:terms={terms}:2"  # the number counts the changes of `terms_of`
+    return (
+        f"bm25:{USUAL.method}:k1={USUAL.k1}:b={USUAL.b}:terms={terms}:2"  # the number counts the changes of `terms_of`
+    )
 
 
 def terms_of(text: str, kind: str = "auto") -> list[str]:

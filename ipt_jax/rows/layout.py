@@ -13,9 +13,10 @@ from __future__ import annotations
 import dataclasses
 import string
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from ipt_jax.errors import InputError
+from ipt_jax.retrieval import Retrieval
 
 
 class Encoder(Protocol):
@@ -55,6 +56,41 @@ class Template:
                 f"layout.template.query={self.query!r} ends with white space, which would be cut off the target's "
                 "first token; move it to the start of layout.template.target"
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How the rows of a run are made; what they may not be longer than is said beside it.
+
+    Attributes:
+      template: the text around an input and its output.
+      overflow: `fail` or `truncate`, for an input that does not fit without any demonstration.
+      end_token: whether a target ends with the tokenizer's end token.
+      retrieval: what is shown before an input; None for nothing.
+    """
+
+    template: Template = Template()
+    overflow: str = "fail"
+    end_token: bool = True
+    retrieval: Retrieval | None = None
+
+
+class Item(NamedTuple):
+    """An example to be laid out: what to call it in an error, its input, and its target where it is to be learned."""
+
+    name: str
+    input: str
+    target: str | None = None
+
+
+class Ends(NamedTuple):
+    """The tokens before a source and after a target; None for none."""
+
+    bos_id: int | None = None
+    eos_id: int | None = None
+
+
+NO_ENDS = Ends()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -102,17 +138,13 @@ def render(template: Template, text: str, demonstrations: Sequence[Demonstration
 
 
 def encode(
-    template: Template,
+    layout: Layout,
     tokenizer: Encoder,
-    text: str,
+    item: Item,
     demonstrations: Sequence[Demonstration] = (),
     *,
     budget: float,
-    overflow: str = "fail",
-    target: str | None = None,
-    bos_id: int | None = None,
-    eos_id: int | None = None,
-    where: str = "input",
+    ends: Ends = NO_ENDS,
 ) -> Row:
     """Lays an example out within a budget of tokens.
 
@@ -126,20 +158,16 @@ def encode(
     Args:
       budget: most tokens of BOS, source and target together; the caller has taken off prompt rows and, where
         there is no target, the tokens to be generated. Whatever fits a budget is laid out as for every larger one.
-      overflow: `fail` or `truncate`, for an input that does not fit without any demonstration.
-      target: the output to learn, or None when it is to be generated.
-      bos_id: the tokenizer's, put before the source; None for a tokenizer that puts none.
-      eos_id: appended to the target.
-      where: names the row in an error.
 
     Raises:
-      InputError: the row does not fit and `overflow` is `fail`, or the target alone exceeds the budget.
+      InputError: the row does not fit and `layout.overflow` is `fail`, or the target alone exceeds the budget.
     """
+    template, text = layout.template, item.input
     ending: list[int] = []
-    if target is not None:
-        ending = tokenizer.continuation.encode(template.target.format(output=target))
-        ending += [] if eos_id is None else [eos_id]
-    beginning = [] if bos_id is None else [bos_id]
+    if item.target is not None:
+        ending = tokenizer.continuation.encode(template.target.format(output=item.target))
+        ending += [] if ends.eos_id is None else [ends.eos_id]
+    beginning = [] if ends.bos_id is None else [ends.bos_id]
     room = budget - len(beginning) - len(ending)
     shown = list(demonstrations)
     source = render(template, text, shown)
@@ -151,9 +179,9 @@ def encode(
     truncated = len(ids) > room
     if truncated:
         frame = len(tokenizer.encode(render(template, "")))
-        if overflow != "truncate" or room <= frame:
+        if layout.overflow != "truncate" or room <= frame:
             raise InputError(
-                f"{where}: {len(beginning) + len(ids)} tokens of input and {len(ending)} of target do not fit "
+                f"{item.name}: {len(beginning) + len(ids)} tokens of input and {len(ending)} of target do not fit "
                 f"{budget} positions; "
                 "shorten it, set layout.overflow='truncate', or use a model with more positions"
             )

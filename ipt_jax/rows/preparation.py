@@ -15,9 +15,10 @@ import numpy as np
 
 from ipt_jax import retrieval
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.retrieval import MeanHiddenStates, Neighbours, Pool, SentenceEncoder, bm25
+from ipt_jax.retrieval import RETRIEVERS, Neighbours, Pool, Retrieval
+from ipt_jax.retrieval.retrievers import Retriever
 from ipt_jax.rows.flat_rows import FlatRows
-from ipt_jax.rows.layout import Demonstration, Row, Template, encode
+from ipt_jax.rows.layout import Demonstration, Ends, Item, Layout, Row, Template, encode
 from ipt_jax.tasks.base import Task, load_split
 from ipt_jax.tasks.near_duplicates import overlap_counts
 
@@ -39,27 +40,6 @@ class PreparedSplit:
     examples: datasets.Dataset
     rows: Sequence[Row]
     duplicates_excluded: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Retrieval:
-    """Which training examples are shown before an input, and how many.
-
-    Attributes:
-      how, selection, encoder, terms, exclude_duplicates: `retriever` and the others of `config.layout`.
-      k: demonstrations of each input.
-      train_limit: `config.limit.train`.
-      seed: of a random draw; None where none is made.
-    """
-
-    how: str
-    k: int
-    train_limit: int = 0
-    selection: str = "nearest"
-    encoder: str = ""
-    terms: str = "auto"
-    exclude_duplicates: bool = True
-    seed: int | None = None
 
 
 class Preparer:
@@ -86,62 +66,34 @@ class Preparer:
     def _split(self, name: str, limit: int) -> datasets.Dataset:
         return load_split(self.task, name, limit=limit or None, cache_dir=self.cache_dir / "splits")
 
-    def _rows(
-        self,
-        split: str,
-        limit: int,
-        *,
-        shown: Retrieval | None,
-        template: Template,
-        budget: int,
-        overflow: str,
-        with_target: bool,
-        end_token: bool = True,
-    ) -> PreparedSplit:
+    def _rows(self, split: str, limit: int, layout: Layout, *, budget: int, with_target: bool) -> PreparedSplit:
         """Lays a split out.
 
         Args:
-          shown: the demonstrations; None for none.
           budget: tokens of source and target together; see `layout.encode`.
           with_target: whether the rows are to be learned (or their loss measured) rather than continued.
-          end_token: whether a target ends with the tokenizer's end token.
         """
-        examples = self.split(split, limit)
+        examples, shown = self.split(split, limit), layout.retrieval
         neighbours = self._neighbours(split, limit, shown) if shown else None
-        rows = self._whole(split, limit, shown, template, with_target, end_token)
+        # With room without end nothing is dropped or cut, whatever is to happen to what overflows.
+        rows = self._whole(split, limit, dataclasses.replace(layout, overflow="fail"), with_target)
         beyond = np.flatnonzero(rows.lengths > budget)
         if beyond.size:
-            again = self._laid_out(
-                self._named(examples.select(beyond), with_target),
-                shown,
-                neighbours and neighbours.of(beyond),
-                template=template,
-                budget=budget,
-                overflow=overflow,
-                end_token=end_token,
-            )
+            named = self._named(examples.select(beyond), with_target)
+            again = self._laid_out(named, layout, neighbours and neighbours.of(beyond), budget)
             rows = rows.with_others(beyond.tolist(), again)
         return PreparedSplit(examples, rows, neighbours.duplicates_excluded if neighbours else 0)
 
-    def _lay_out_whole(
-        self,
-        split: str,
-        limit: int,
-        shown: Retrieval | None,
-        template: Template,
-        with_target: bool,
-        end_token: bool,
-    ) -> FlatRows:
+    def _lay_out_whole(self, split: str, limit: int, layout: Layout, with_target: bool) -> FlatRows:
         """A split with nothing dropped and nothing cut, as if the model had positions without end."""
-        neighbours = self._neighbours(split, limit, shown) if shown else None
+        neighbours = self._neighbours(split, limit, layout.retrieval) if layout.retrieval else None
         named = self._named(self.split(split, limit), with_target)
-        settings = {"template": template, "budget": math.inf, "overflow": "fail", "end_token": end_token}
-        return FlatRows(self._laid_out(named, shown, neighbours, **settings))
+        return FlatRows(self._laid_out(named, layout, neighbours, math.inf))
 
-    def _named(self, examples: datasets.Dataset, with_target: bool) -> Iterator[tuple[str, str, str | None]]:
-        """Each example's name in an error, its input, and its target where it is to be learned."""
+    def _named(self, examples: datasets.Dataset, with_target: bool) -> Iterator[Item]:
         for example in examples:
-            yield f"{self.task.name} {example['id']}", example["input"], example["target"] if with_target else None
+            target = example["target"] if with_target else None
+            yield Item(f"{self.task.name} {example['id']}", example["input"], target)
 
     def continued(
         self, settings: ml_collections.FrozenConfigDict, ids: Sequence[str], texts: Sequence[str]
@@ -151,46 +103,22 @@ class Preparer:
         Raises:
           InputError: an input does not fit, or the data that demonstrations come from is missing.
         """
-        shown = retrieval_of(settings)
-        neighbours = self._search(Pool(ids, texts, "input"), shown) if shown else None
-        layout = settings.layout
-        laid_out = self._laid_out(
-            ((f"input {id!r}", text, None) for id, text in zip(ids, texts, strict=True)),
-            shown,
-            neighbours,
-            template=Template(**layout.template.to_dict()),
-            budget=self.lm.decoder.config.max_positions - layout.prompt_tokens - settings.decoding.max_new_tokens,
-            overflow=layout.overflow,
-        )
-        return list(laid_out)
+        layout = layout_of(settings)
+        shown = layout.retrieval
+        neighbours = self._retriever(shown).find(Pool(ids, texts, "input"), self._train_pool(shown)) if shown else None
+        room = self.lm.decoder.config.max_positions - settings.layout.prompt_tokens
+        items = (Item(f"input {id!r}", text) for id, text in zip(ids, texts, strict=True))
+        return list(self._laid_out(items, layout, neighbours, room - settings.decoding.max_new_tokens))
 
     def _laid_out(
-        self,
-        examples: Iterable[tuple[str, str, str | None]],
-        shown: Retrieval | None,
-        neighbours: Neighbours | None,
-        *,
-        template: Template,
-        budget: float,
-        overflow: str,
-        end_token: bool = True,
+        self, items: Iterable[Item], layout: Layout, neighbours: Neighbours | None, budget: float
     ) -> Iterator[Row]:
-        """Rows of examples, each its name in an error, its input, and its target or None."""
-        tokenizer = self.lm.tokenizer
+        tokenizer, shown = self.lm.tokenizer, layout.retrieval
+        ends = Ends(tokenizer.bos_id, tokenizer.eos_ids[0] if layout.end_token else None)
         pool = self._shown(shown.train_limit) if shown else {}
-        for i, (name, text, target) in enumerate(examples):
-            yield encode(
-                template,
-                tokenizer,
-                text,
-                _demonstrations(neighbours, pool, i) if neighbours else [],
-                budget=budget,
-                overflow=overflow,
-                target=target,
-                bos_id=tokenizer.bos_id,
-                eos_id=tokenizer.eos_ids[0] if end_token else None,
-                where=name,
-            )
+        for i, item in enumerate(items):
+            demonstrations = _demonstrations(neighbours, pool, i) if neighbours else []
+            yield encode(layout, tokenizer, item, demonstrations, budget=budget, ends=ends)
 
     def _find_shown(self, train_limit: int) -> dict[str, list[str]]:
         """What demonstrations are made of, by column: the texts are held once, however many rows show them."""
@@ -203,42 +131,29 @@ class Preparer:
         return overlap_counts(evaluated["input"][:], train["input"][:])
 
     def _find_neighbours(self, split: str, limit: int, shown: Retrieval) -> Neighbours:
-        queries = self._pool(split, limit)
-        if shown.how == "random":
-            return self._search(queries, shown)
-        key = bm25.key(shown.terms) if shown.how == "bm25" else self._embedder(shown).key
-        settings = (key, str(shown.k), shown.selection, str(shown.exclude_duplicates))
-        pool = self._pool("train", shown.train_limit)
+        queries, pool, retriever = self._pool(split, limit), self._train_pool(shown), self._retriever(shown)
+        if retriever.key is None:
+            return retriever.find(queries, pool)
+        settings = (retriever.key, str(shown.k), shown.selection, str(shown.exclude_duplicates))
         return retrieval.kept_neighbours(
-            self.cache_dir / "neighbours", settings, queries, pool, lambda: self._search(queries, shown)
+            self.cache_dir / "neighbours", settings, queries, pool, lambda: retriever.find(queries, pool)
         )
 
-    def _search(self, queries: Pool, shown: Retrieval) -> Neighbours:
-        pool, exclude = self._pool("train", shown.train_limit), shown.exclude_duplicates
-        if shown.how == "random":
-            return retrieval.random_neighbours(queries, pool, shown.k, seed=shown.seed, exclude_duplicates=exclude)
-        options = {"selection": shown.selection, "exclude_duplicates": exclude}
-        if shown.how == "bm25":
-            return bm25.bm25_neighbours(queries, pool, shown.k, terms=shown.terms, **options)
-        return retrieval.dense_neighbours(queries, pool, shown.k, embed=self._embedder(shown), **options)
+    def _retriever(self, shown: Retrieval) -> Retriever:
+        return RETRIEVERS[shown.how](shown, self.lm, self.cache_dir / "embeddings")
+
+    def _train_pool(self, shown: Retrieval) -> Pool:
+        return self._pool("train", shown.train_limit)
 
     def _pool(self, split: str, limit: int) -> Pool:
         examples = self.split(split, limit)
         return Pool(examples["id"][:], examples["input"][:], split)
 
-    def _embedder(self, shown: Retrieval) -> MeanHiddenStates | SentenceEncoder:
-        folder, lm = self.cache_dir / "embeddings", self.lm
-        if shown.how == "sentence_transformer":
-            return SentenceEncoder(Path(shown.encoder), folder)
-        return MeanHiddenStates(lm.decoder, lm.params, lm.tokenizer, f"{lm.fingerprint}:{lm.dtype}", folder)
 
-
-def retrieval_of(settings: ml_collections.FrozenConfigDict) -> Retrieval | None:
-    """How a run of these settings finds its demonstrations; None where it shows none."""
+def layout_of(settings: ml_collections.FrozenConfigDict) -> Layout:
+    """How a run of these settings lays its rows out."""
     layout = settings.layout
-    if not layout.demonstrations:
-        return None
-    return Retrieval(
+    shown = layout.demonstrations and Retrieval(
         layout.retriever,
         layout.demonstrations,
         settings.limit.get("train", 0),
@@ -248,6 +163,7 @@ def retrieval_of(settings: ml_collections.FrozenConfigDict) -> Retrieval | None:
         layout.exclude_duplicates,
         settings.seed if layout.retriever == "random" else None,
     )
+    return Layout(Template(**layout.template.to_dict()), layout.overflow, layout.end_token, shown or None)
 
 
 def _demonstrations(neighbours: Neighbours, pool: dict[str, list[Any]], index: int) -> list[Demonstration]:

@@ -7,7 +7,6 @@ tokens. Random and bm25 demonstrations need the model's tokenizer alone, so its 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -47,48 +46,28 @@ _OVERFLOW = flags.DEFINE_enum(
 
 
 def preview(
-    lm: Any,
-    task: Any,
-    split: str,
-    n: int,
-    *,
-    cache_dir: Path,
-    demonstrations: int = 0,
-    retriever: str = "bm25",
-    seed: int = 0,
-    prompt_tokens: int = 0,
-    max_new_tokens: int = 64,
-    overflow: str = "fail",
+    preparer: Any, split: str, n: int, layout: Any, prompt_tokens: int = 0, max_new_tokens: int = 64
 ) -> Iterator[str]:
     """The text of each of n examples: a line about it, the exact input, and the target between two marks.
 
     Args:
-      lm: a `FrozenLM`, or its `loading.outline` where the retriever is not dense.
-      task: a `Task`.
-      cache_dir: keeps tables and neighbours, as in an experiment.
+      preparer: a `rows.preparation.Preparer`; of the outline of a model where the retriever is not dense.
+      layout: a `rows.layout.Layout`.
 
     Raises:
       InputError: data that is missing or malformed, an input that does not fit.
     """
-    from ipt_jax.rows.layout import Template
-    from ipt_jax.rows.preparation import Preparer, Retrieval
-
-    shown = None
-    if demonstrations:
-        shown = Retrieval(retriever, demonstrations, seed=seed if retriever == "random" else None)
-    template = Template()
+    lm, task = preparer.lm, preparer.task
     beginning = "" if lm.tokenizer.bos_id is None else " with the BOS before it"
-    prepared = Preparer(lm, task, cache_dir).rows(
+    prepared = preparer.rows(
         split,
         n,
-        shown=shown,
-        template=template,
+        layout,
         budget=lm.decoder.config.max_positions - prompt_tokens - max_new_tokens,
-        overflow=overflow,
         with_target=False,
     )
     for example, row in zip(prepared.examples, prepared.rows, strict=True):
-        target = template.target.format(output=example["target"])
+        target = layout.template.target.format(output=example["target"])
         target_tokens = len(lm.tokenizer.continuation.encode(target)) + 1  # and the end token
         named = [
             d.id if d.similarity is None else f"{d.id} (similarity {d.similarity:.3f})" for d in row.demonstrations
@@ -112,23 +91,17 @@ def main(argv: list[str]) -> None:
     task.files(_SPLIT.value)  # A missing file is told before a model is loaded.
     log.show_progress()
     from ipt_jax.models import loading
+    from ipt_jax.retrieval import Retrieval
+    from ipt_jax.rows.layout import Layout
+    from ipt_jax.rows.preparation import Preparer
     from ipt_jax.runtime.caches import cache_dir
 
     dtype, reads = loading.resolve_dtype("auto"), _DEMONSTRATIONS.value and _RETRIEVER.value == "dense"
     lm = loading.load(_MODEL.value, dtype=dtype) if reads else loading.outline(_MODEL.value, dtype=dtype)
-    for text in preview(
-        lm,
-        task,
-        _SPLIT.value,
-        _N.value,
-        cache_dir=cache_dir(""),
-        demonstrations=_DEMONSTRATIONS.value,
-        retriever=_RETRIEVER.value,
-        seed=_SEED.value,
-        prompt_tokens=_PROMPT_TOKENS.value,
-        max_new_tokens=_MAX_NEW_TOKENS.value,
-        overflow=_OVERFLOW.value,
-    ):
+    seed = _SEED.value if _RETRIEVER.value == "random" else None
+    shown = Retrieval(_RETRIEVER.value, _DEMONSTRATIONS.value, seed=seed) if _DEMONSTRATIONS.value else None
+    layout, sizes = Layout(overflow=_OVERFLOW.value, retrieval=shown), (_PROMPT_TOKENS.value, _MAX_NEW_TOKENS.value)
+    for text in preview(Preparer(lm, task, cache_dir("")), _SPLIT.value, _N.value, layout, *sizes):
         print(text)
 
 

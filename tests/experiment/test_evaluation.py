@@ -1,5 +1,6 @@
 """From rows to predictions to scores."""
 
+import dataclasses
 import json
 
 import datasets
@@ -12,19 +13,15 @@ from ipt_jax.decoding.generation import Search
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import evaluation
 from ipt_jax.metrics.metric import Metric
-from ipt_jax.rows.layout import Template
-from ipt_jax.rows.preparation import Preparer, Retrieval
+from ipt_jax.retrieval import Retrieval
+from ipt_jax.rows.layout import Layout
+from ipt_jax.rows.preparation import Preparer
 from ipt_jax.runtime import mesh
 from ipt_jax.tasks import get_task
 from ipt_jax.workdir.json_files import append_rows, read_rows
 
-LAYOUT = {
-    "shown": Retrieval("random", 2, train_limit=30, seed=0),
-    "template": Template(),
-    "budget": 5000,
-    "overflow": "fail",
-    "with_target": False,
-}
+ROOM = {"budget": 5000, "with_target": False}
+LAYOUT = Layout(retrieval=Retrieval("random", 2, train_limit=30, seed=0))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +32,7 @@ def preparer(tmp_path_factory):
 def test_demonstrations_come_from_the_training_split_and_never_from_the_example_itself(preparer):
     pool = dict(zip(preparer.split("train", 30)["id"], preparer.split("train", 30)["input"], strict=True))
     for split in ("train", "dev", "test"):
-        prepared = preparer.rows(split, 30, **LAYOUT)
+        prepared = preparer.rows(split, 30, LAYOUT, **ROOM)
         for example, row in zip(prepared.examples, prepared.rows, strict=True):
             assert len(row.demonstrations) == 2
             for demonstration in row.demonstrations:
@@ -44,14 +41,16 @@ def test_demonstrations_come_from_the_training_split_and_never_from_the_example_
 
 
 def test_a_split_is_prepared_once_for_each_layout_and_seed(preparer):
-    assert preparer.rows("test", 5, **LAYOUT) is preparer.rows("test", 5, **LAYOUT)
-    other = preparer.rows("test", 5, **{**LAYOUT, "shown": Retrieval("random", 2, train_limit=30, seed=1)})
-    first = preparer.rows("test", 5, **LAYOUT)
+    assert preparer.rows("test", 5, LAYOUT, **ROOM) is preparer.rows("test", 5, LAYOUT, **ROOM)
+    other = preparer.rows(
+        "test", 5, dataclasses.replace(LAYOUT, retrieval=Retrieval("random", 2, train_limit=30, seed=1)), **ROOM
+    )
+    first = preparer.rows("test", 5, LAYOUT, **ROOM)
     assert [r.demonstrations for r in other.rows] != [r.demonstrations for r in first.rows]
 
 
 def test_a_missing_prediction_is_no_score(preparer, tmp_path):
-    prepared = preparer.rows("test", 3, **LAYOUT)
+    prepared = preparer.rows("test", 3, LAYOUT, **ROOM)
     member = evaluation.Member(get_task("sample"), prepared, tmp_path / "predictions.jsonl")
     first = prepared.examples[0]
     append_rows(member.predictions, [{"id": first["id"], "prediction": "x"}])
@@ -88,7 +87,7 @@ COLUMNS = ("id", "input", "demonstrations", "prediction", "references", "stop", 
 
 @pytest.fixture
 def predicted(preparer, tmp_path):
-    split = preparer.rows("test", 12, **{**LAYOUT, "budget": 500})
+    split = preparer.rows("test", 12, LAYOUT, budget=500, with_target=False)
     member = evaluation.Member(Judging(), split, tmp_path / "predictions.jsonl")
     predict(preparer, member)
     return member
@@ -139,7 +138,7 @@ def _rows_by_id(content):
 
 
 def test_perfect_predictions_score_a_hundred_whatever_order_they_were_written_in(preparer, tmp_path):
-    prepared = preparer.rows("test", 5, **LAYOUT)
+    prepared = preparer.rows("test", 5, LAYOUT, **ROOM)
     assert isinstance(prepared.examples, datasets.Dataset)
     member = evaluation.Member(get_task("sample"), prepared, tmp_path / "predictions.jsonl")
     rows = [{"id": e["id"], "prediction": e["target"]} for e in prepared.examples]

@@ -1,5 +1,6 @@
 """BM25 neighbours: the formula, the words, and the order of a full sort with what may not be shown left out."""
 
+import dataclasses
 import math
 from unittest import mock
 
@@ -37,9 +38,9 @@ def matrix(queries, pool, **formula):
 )
 def test_bm25_neighbours_are_those_of_a_full_sort(case, k, selection, exclude, method, one_by_one):
     queries, pool = case
-    scores = matrix(queries, pool, method=method, k1=bm25.K1, b=bm25.B)
+    scores = matrix(queries, pool, **dataclasses.asdict(bm25.Formula(method)))
     oracle = expected(queries, pool, scores, k, selection, exclude)
-    options = {"method": method, "selection": selection, "exclude_duplicates": exclude}
+    options = {"formula": bm25.Formula(method), "selection": selection, "exclude_duplicates": exclude}
     with mock.patch.object(bm25, "_SCORES_PER_BLOCK", 1 if one_by_one else 300):
         if oracle is None:
             with pytest.raises(InputError, match=rf"layout\.demonstrations={k}"):
@@ -100,9 +101,8 @@ def test_a_long_pool_in_many_blocks_gives_what_one_block_gives(monkeypatch):
 
 
 def test_an_unknown_method_is_an_error():
-    pool = pool_of(["a", "b"])
     with pytest.raises(InputError, match="method='bm25l' of BM25 is unknown; choose one of lucene"):
-        bm25_neighbours(pool, pool, 1, method="bm25l")
+        bm25.Formula("bm25l")
 
 
 @whole_release("dart")

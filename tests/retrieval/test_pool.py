@@ -12,10 +12,10 @@ from ipt_jax import seeds
 from ipt_jax.configs import common
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import expand, run
-from ipt_jax.retrieval import Pool, bm25_neighbours, dense_neighbours, kept_neighbours, random_neighbours
+from ipt_jax.retrieval import Pool, Retrieval, bm25_neighbours, dense_neighbours, kept_neighbours, random_neighbours
 from ipt_jax.retrieval.cache import digest
-from ipt_jax.rows.layout import Template
-from ipt_jax.rows.preparation import Preparer, Retrieval
+from ipt_jax.rows.layout import Layout
+from ipt_jax.rows.preparation import Preparer
 from ipt_jax.tasks import get_task
 
 
@@ -164,14 +164,8 @@ def preparer(tmp_path_factory):
 
 
 def rows(preparer, how="bm25", k=2, **options):
-    settings = {
-        "shown": Retrieval(how, k, train_limit=60, **options),
-        "template": Template("Input: {input}\nOutput:", " {output}\n", "\n"),
-        "budget": 2000,
-        "overflow": "fail",
-        "with_target": False,
-    }
-    return preparer.rows("test", 8, **settings).rows
+    layout = Layout(retrieval=Retrieval(how, k, train_limit=60, **options))
+    return preparer.rows("test", 8, layout, budget=2000, with_target=False).rows
 
 
 @pytest.mark.parametrize("retriever", ["bm25", "dense"])

@@ -13,10 +13,11 @@ from ipt_jax.experiment.experiment import resolve
 from ipt_jax.experiment.of_run import overlap_of, rows_of
 from ipt_jax.models import loading
 from ipt_jax.plan.plan import preparers
+from ipt_jax.retrieval import Retrieval
 from ipt_jax.rows import preparation
 from ipt_jax.rows.flat_rows import row_sizes
-from ipt_jax.rows.layout import Template, encode
-from ipt_jax.rows.preparation import Preparer, Retrieval
+from ipt_jax.rows.layout import Ends, Item, Layout, Template, encode
+from ipt_jax.rows.preparation import Preparer
 from ipt_jax.tasks import get_task
 
 TEN = "one two three four five six seven eight nine ten"
@@ -98,15 +99,15 @@ def sample(tmp_path_factory):
 
 
 LAYOUTS = [
-    {"shown": shown, "with_target": with_target, "end_token": end_token, "template": template}
+    (Layout(template, "truncate", end_token, shown), with_target)
     for shown in (None, Retrieval("bm25", 1, 12), Retrieval("random", 3, 12, seed=1))
     for with_target, end_token, template in ((True, True, Template()), (True, False, Template()), (False, True, SHORT))
 ]
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_row_of_the_shared_layout_is_the_row_that_is_laid_out_alone_whatever_room_is_left(sample, layout):
-    settings = {"limit": 9, "overflow": "truncate", **layout}
+@pytest.mark.parametrize(("layout", "with_target"), LAYOUTS)
+def test_a_row_of_the_shared_layout_is_that_of_one_laid_out_alone_whatever_room_is_left(sample, layout, with_target):
+    settings = {"limit": 9, "layout": layout, "with_target": with_target}
     whole = sample.rows("train", budget=10_000, **settings)
     lengths = row_sizes(whole.rows)[:, 0]
     assert {row.dropped for row in whole.rows} == {0}
@@ -114,24 +115,22 @@ def test_a_row_of_the_shared_layout_is_the_row_that_is_laid_out_alone_whatever_r
         prepared = sample.rows("train", budget=room, **settings)
         for example, row, full in zip(prepared.examples, prepared.rows, whole.rows, strict=True):
             alone = encode(
-                layout["template"],
+                layout,
                 sample.lm.tokenizer,
-                example["input"],
+                Item("alone", example["input"], example["target"] if with_target else None),
                 full.demonstrations,
                 budget=room,
-                overflow="truncate",
-                target=example["target"] if layout["with_target"] else None,
-                eos_id=sample.lm.tokenizer.eos_ids[0] if layout["end_token"] else None,
+                ends=Ends(eos_id=sample.lm.tokenizer.eos_ids[0] if layout.end_token else None),
             )
             assert row == alone
         assert row_sizes(prepared.rows).tolist() == row_sizes(list(prepared.rows)).tolist()
-    assert len(whole.rows[0].demonstrations) == (layout["shown"].k if layout["shown"] else 0)
+    assert len(whole.rows[0].demonstrations) == (layout.retrieval.k if layout.retrieval else 0)
 
 
 def test_a_row_is_tokenised_once_for_all_rooms_that_it_fits(sample, monkeypatch):
     laid_out = []
     monkeypatch.setattr(preparation, "encode", lambda *args, **kwargs: laid_out.append(1) or encode(*args, **kwargs))
-    settings = {"shown": None, "template": Template(query="{input}\n:"), "overflow": "truncate", "with_target": True}
+    settings = {"layout": Layout(Template(query="{input}\n:"), "truncate"), "with_target": True}
     lengths = np.sort(row_sizes(sample.rows("train", 20, budget=10_000, **settings).rows)[:, 0])
     assert len(laid_out) == 20
     for room in range(lengths[-1], lengths[-1] + 50):  # more rooms than layouts are kept
@@ -142,7 +141,7 @@ def test_a_row_is_tokenised_once_for_all_rooms_that_it_fits(sample, monkeypatch)
 
 
 def test_an_input_that_does_not_fit_is_refused_by_name_though_it_was_laid_out_for_more_room(sample):
-    settings = {"shown": None, "template": Template(), "overflow": "fail", "with_target": True}
+    settings = {"layout": Layout(), "with_target": True}
     assert len(sample.rows("train", 5, budget=10_000, **settings).rows) == 5
     with pytest.raises(InputError, match=r"^sample train:[\d:]+: \d+ tokens of input and \d+ of target do not fit 20 "):
         sample.rows("train", 5, budget=20, **settings)

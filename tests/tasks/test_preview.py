@@ -6,8 +6,9 @@ import pytest
 from commands import call
 from tiny import tiny_lm
 
-from ipt_jax.rows.layout import Template
-from ipt_jax.rows.preparation import Preparer, Retrieval
+from ipt_jax.retrieval import Retrieval
+from ipt_jax.rows.layout import Layout
+from ipt_jax.rows.preparation import Preparer
 from ipt_jax.tasks.preview import preview
 from ipt_jax.tasks.sample.task import Sample
 
@@ -24,20 +25,20 @@ def lm():
     return tiny_lm()
 
 
-def experiment_rows(lm, folder, retriever, **changes):
-    settings = {
-        "shown": Retrieval(retriever, 2, seed=3 if retriever == "random" else None),
-        "template": Template(), "overflow": "truncate",
-        "budget": lm.decoder.config.max_positions - 64, "with_target": False,
-    }  # fmt: skip
-    return Preparer(lm, Few(), folder).rows("dev", 3, **(settings | changes))
+def experiment_rows(lm, folder, retriever, budget=None):
+    budget = lm.decoder.config.max_positions - 64 if budget is None else budget
+    return Preparer(lm, Few(), folder).rows("dev", 3, layout_with(retriever), budget=budget, with_target=False)
+
+
+def layout_with(retriever):
+    shown = Retrieval(retriever, 2, seed=3 if retriever == "random" else None)
+    return Layout(overflow="truncate", retrieval=shown)
 
 
 @pytest.mark.parametrize("retriever", ["random", "bm25", "dense"])
 def test_it_shows_the_inputs_of_the_experiment_and_counts_their_tokens(lm, tmp_path, retriever):
     prepared = experiment_rows(lm, tmp_path / "a", retriever)
-    settings = {"demonstrations": 2, "retriever": retriever, "seed": 3, "overflow": "truncate"}
-    texts = list(preview(lm, Few(), "dev", 3, cache_dir=tmp_path / "b", **settings))
+    texts = list(preview(Preparer(lm, Few(), tmp_path / "b"), "dev", 3, layout_with(retriever)))
 
     assert len(texts) == 3
     for text, row, example in zip(texts, prepared.rows, prepared.examples, strict=True):
@@ -50,11 +51,8 @@ def test_it_shows_the_inputs_of_the_experiment_and_counts_their_tokens(lm, tmp_p
 
 def test_what_does_not_fit_is_dropped_as_in_the_experiment_and_said(lm, tmp_path):
     room = lm.decoder.config.max_positions - 40
-    (row, *_) = experiment_rows(lm, tmp_path, "random", budget=40, overflow="truncate").rows
-    (text, *_) = preview(
-        lm, Few(), "dev", 3, cache_dir=tmp_path, demonstrations=2, retriever="random", seed=3,
-        prompt_tokens=room - 4, max_new_tokens=4, overflow="truncate",
-    )  # fmt: skip
+    (row, *_) = experiment_rows(lm, tmp_path, "random", budget=40).rows
+    (text, *_) = preview(Preparer(lm, Few(), tmp_path), "dev", 3, layout_with("random"), room - 4, max_new_tokens=4)
     assert row.dropped == 2
     assert "2 demonstrations did not fit" in text and f"{room - 4} prompt rows" in text
 
