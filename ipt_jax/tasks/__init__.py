@@ -47,6 +47,8 @@ def get_task(name: str, data_dir: str | os.PathLike[str] | None = None, **option
 def resolve_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """All options of a task, those that are not given with their default, in the order of the constructor.
 
+    A task's `later_options` are left out where they have their default: runs from before they were keep their ids.
+
     Raises:
       InputError: as `get_task`.
     """
@@ -64,7 +66,8 @@ def resolve_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             wanted = type(defaults[option]).__name__
             raise InputError(f"{place}={value!r} should be of type {wanted}, like its default {defaults[option]!r}")
         defaults[option] = value
-    return defaults
+    later, unset = getattr(_named(name), "later_options", ()), _defaults(name)
+    return {option: value for option, value in defaults.items() if option not in later or value != unset[option]}
 
 
 def parse_options(name: str, texts: Iterable[str]) -> dict[str, Any]:

@@ -74,9 +74,11 @@ class Task(Protocol):
       metrics: what its predictions are scored by, see `tasks/scores.py`. The first one is the headline, of a corpus and
         never left out; the first one that scores single texts stands in predictions.jsonl.
       reader_version: counts the changes of `read`; a new number makes cached splits be read again.
-      options: the switches' values, all of them; `{}` where the task has none.
+      options: the switches' values, all of them but unused later ones; `{}` where the task has none.
 
     A task may have more:
+      later_options: names of switches that came after the task's first runs: where one has its default it is no part of
+        `options`, nor of a run's id.
       splits: those that can be read, where that is not all of `SPLITS`; see `splits_of`.
       groups: the key of `Example.details` that tells where an example comes from, such as a table or a database;
         the report of `tasks/overlap.py` counts what train and the evaluated split share.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ from ipt_jax.errors import InputError
 from ipt_jax.metrics.bleu import BLEU_LOWERCASE, BLEU_SACREBLEU, SENTENCE_BLEU
 from ipt_jax.metrics.chrf import CHRF2
 from ipt_jax.metrics.rouge import ROUGE_L
+from ipt_jax.metrics.text_match import NORMALISATIONS, match_metrics
 from ipt_jax.tasks.base import SPLITS, Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_lines
 
 FILE_NAMES = {split: f"{split}.jsonl" for split in SPLITS}
 BLEU = dataclasses.replace(BLEU_SACREBLEU, name="bleu", title="BLEU")
+_DEFAULTS = {"metric": "bleu", "normalisation": "none"}
 _ROW = '{"input": text, "references": [text, …]} or {"input": text, "target": text}'
 
 
@@ -26,16 +28,48 @@ class JsonLines:
     A row is `{"input", "references"}` or `{"input", "target"}`. With references alone the first is the target; with
     a target alone it is the only reference; with both each is what it says. An `id` (a text or a whole number,
     unique in its file) is optional: without it the first row of test.jsonl is `test:0`. Other keys are left alone.
+
+    Args:
+      metric: the headline: bleu, exact_match, accuracy (macro-F1 beside it), f1 (of words), rouge_l or chrf.
+      normalisation: what exact_match, accuracy and f1 do to the texts first: none, lower or squad (`NORMALISATIONS`).
+
+    Raises:
+      InputError: another metric or normalisation, or a normalisation that the metric has no use for.
     """
 
     name = "jsonl"
     title = "JSON Lines"
     metrics = (BLEU, BLEU_LOWERCASE, SENTENCE_BLEU, CHRF2, ROUGE_L)
     reader_version = 1
-    options: Mapping[str, Any] = {}
+    later_options = ("metric", "normalisation")
 
-    def __init__(self, data_dir: str | os.PathLike[str] | None):
+    def __init__(
+        self,
+        data_dir: str | os.PathLike[str] | None,
+        *,
+        metric: str = _DEFAULTS["metric"],
+        normalisation: str = _DEFAULTS["normalisation"],
+    ):
         self._data_dir = data_dir
+        given = {"metric": metric, "normalisation": normalisation}
+        self.options: Mapping[str, Any] = {k: v for k, v in given.items() if v != _DEFAULTS[k]}
+        _check("normalisation", normalisation, NORMALISATIONS)
+        matches = match_metrics(normalisation)
+        groups = {
+            "bleu": self.metrics,
+            "exact_match": (matches["exact_match"], matches["f1"]),
+            "accuracy": (matches["accuracy"], matches["macro_f1"]),
+            "f1": (matches["f1"], matches["exact_match"]),
+            "rouge_l": (ROUGE_L, CHRF2, BLEU),
+            "chrf": (CHRF2, ROUGE_L, BLEU),
+        }
+        _check("metric", metric, groups)
+        if normalisation != _DEFAULTS["normalisation"] and metric not in matches:
+            raise InputError(
+                f"config.task.options.normalisation={normalisation!r} does nothing to metric {metric!r}; leave it out, "
+                "or score by exact_match, accuracy or f1"
+            )
+        self.metrics = groups[metric]
 
     def files(self, split: str) -> tuple[Path, ...]:
         name = FILE_NAMES[check_split(split)]
@@ -56,6 +90,11 @@ class JsonLines:
             if first != line:
                 raise InputError(f"{path}:{line}: id {example.id!r} is on line {first} already; ids must be unique")
             yield example
+
+
+def _check(option: str, value: str, known: Collection[str]) -> None:
+    if value not in known:
+        raise InputError(f"config.task.options.{option}={value!r} of task 'jsonl' should be one of {', '.join(known)}")
 
 
 def _example(row: Mapping[str, Any], default_id: str, place: str) -> Example:

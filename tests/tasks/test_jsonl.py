@@ -7,6 +7,7 @@ import pytest
 from commands import call
 
 from ipt_jax.errors import InputError
+from ipt_jax.tasks import get_task, resolve_options
 from ipt_jax.tasks.base import Example
 from ipt_jax.tasks.jsonl import JsonLines
 from ipt_jax.tasks.scores import example_headline, headline
@@ -78,3 +79,41 @@ def test_the_score_command_takes_it_without_code(tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [row["id"] for row in rows] == ["test:0", "test:1"]
     assert rows[0]["scores"].keys() == {example_headline(JsonLines), "chrf", "rouge_l"}
+
+
+def test_a_label_task_names_its_metric_and_normalisation(tmp_path):
+    write(tmp_path, "test", [{"input": "a", "target": "Good"}, {"input": "b", "target": "bad"}])
+    (tmp_path / "p.txt").write_text("good\ngood\n")
+    flags = [f"--data_dir={tmp_path}", f"--predictions={tmp_path / 'p.txt'}"]
+    options = ["--option=metric=accuracy", "--option=normalisation=lower"]
+    done = call("ipt_jax.score", "--task=jsonl", *flags, *options)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    summary = json.loads(done.stdout)
+    assert summary["accuracy"] == 50 and summary["macro_f1"] == pytest.approx(100 / 3)
+    assert "norm:lower" in summary["signatures"]["accuracy"] and "bleu" not in summary
+
+
+@pytest.mark.parametrize("metric", ["bleu", "exact_match", "accuracy", "f1", "rouge_l", "chrf"])
+def test_the_metric_that_is_named_is_the_headline_and_scores_single_texts(metric):
+    task = get_task("jsonl", metric=metric)
+    assert headline(task).name == metric
+    assert metric == "bleu" or example_headline(task) == metric
+
+
+def test_options_at_their_default_are_no_part_of_a_run(tmp_path):
+    assert resolve_options("jsonl", {"metric": "bleu", "normalisation": "none"}) == {} == get_task("jsonl").options
+    assert resolve_options("jsonl", {"metric": "f1"}) == {"metric": "f1"} == get_task("jsonl", metric="f1").options
+
+
+@pytest.mark.parametrize(
+    ("option", "known"), [("metric", "bleu, exact_match, accuracy, f1"), ("normalisation", "none, lower, squad")]
+)
+def test_an_unknown_metric_or_normalisation_is_an_error_with_those_that_are(option, known):
+    with pytest.raises(InputError, match=rf"config\.task\.options\.{option}='blue' .* one of {known}"):
+        get_task("jsonl", **{option: "blue"})
+
+
+def test_a_normalisation_without_a_use_is_an_error():
+    with pytest.raises(InputError, match="normalisation='squad' does nothing to metric 'chrf'"):
+        get_task("jsonl", metric="chrf", normalisation="squad")
