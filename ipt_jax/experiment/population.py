@@ -27,7 +27,7 @@ from ipt_jax.rows.flat_rows import row_sizes
 from ipt_jax.rows.layout import Row
 from ipt_jax.rows.order import RULE, RULES, UNNAMED
 from ipt_jax.runtime import device_memory, mesh, processes
-from ipt_jax.training import memory
+from ipt_jax.training import memory, trackers
 from ipt_jax.training.checkpoints import Checkpoints
 from ipt_jax.training.feed import Feed, Learner
 from ipt_jax.training.journal import Cadence, JsonLinesJournal
@@ -132,7 +132,7 @@ def train_population(
 
     Args:
       arrangement: from `arrange`.
-      execution: the settings `checkpoint_every`, `log_every` and `warn_after`.
+      execution: the settings `checkpoint_every`, `log_every`, `trackers` and `warn_after`.
       title: what it is called in its bar and messages.
 
     Returns:
@@ -171,15 +171,26 @@ def train_population(
     learners = [Learner(*pair, member.train_rows, member.dev_rows) for pair, member in zip(own, members, strict=True)]
     files, names = [member.folder.metrics for member in members], [f"run {id}" for id in ids]
     checkpoints = Checkpoints(home / "checkpoints")
-    state = train(
-        trainer,
-        mesh.put_members(devices, trainer.init(params), spread=spread_members),
-        lm.params,
-        Feed(learners, training, limit, rule, put),
-        Cadence(training.eval_every, execution.checkpoint_every, execution.log_every),
-        checkpoints,
+    journal = trackers.TrackedJournal(
         JsonLinesJournal(title, files, names, execution.warn_after),
+        [
+            trackers.Curve(workdir.resolve().name, member.run.id, member.folder.path, member.run.settings.to_dict())
+            for member in members
+        ],
+        trackers.named(execution.trackers),
     )
+    try:
+        state = train(
+            trainer,
+            mesh.put_members(devices, trainer.init(params), spread=spread_members),
+            lm.params,
+            Feed(learners, training, limit, rule, put),
+            Cadence(training.eval_every, execution.checkpoint_every, execution.log_every),
+            checkpoints,
+            journal,
+        )
+    finally:
+        journal.finish()
     checkpoints.close()
 
     state = jax.tree.map(mesh.on_host, state)

@@ -226,7 +226,11 @@ class Execution:
         choices=("", *PLATFORMS),
     )
     checkpoint_every: int = setting(50, "steps between checkpoints: what kill -9 can cost", least=1)
-    log_every: int = setting(5, "steps between rows of metrics.jsonl", least=1)
+    log_every: int = setting(5, "steps between rows of metrics.jsonl; the first and the last step have one", least=1)
+    trackers: str = setting(
+        "",
+        "where curves go beside metrics.jsonl: tensorboard | wandb | trackio | module:object; several with commas",
+    )
     warn_after: int = setting(
         100, "steps after which a prompt that has not moved, or learned nothing, is reported", least=0
     )

@@ -11,6 +11,7 @@ from ipt_jax.experiment import schema
 from ipt_jax.models.loading import resolve_dtype
 from ipt_jax.setting import ABSENT, GONE, leaves, problem
 from ipt_jax.tasks import resolve_options
+from ipt_jax.training import trackers
 from ipt_jax.training.optimizers import check_optimizer
 from ipt_jax.training.recipe import options_of
 
@@ -20,6 +21,7 @@ def check_execution(execution: Mapping[str, Any]) -> None:
     for leaf in leaves(schema.Execution):
         if what := problem(leaf, execution[leaf.name]):
             raise InputError(f"config.execution.{leaf.name}={execution[leaf.name]!r} {what}")
+    trackers.named(execution["trackers"])
 
 
 def check(settings: Mapping[str, Any], place: str) -> None:

@@ -31,7 +31,7 @@ class Cadence:
 
 
 class Journal(Protocol):
-    """What the loop tells of a population. A tracker is a class with this attribute and these methods.
+    """What the loop tells of a population; `training.trackers` has others beside that of JSON Lines.
 
     Attributes:
       title: what the training is called in its bar and messages.
@@ -44,6 +44,9 @@ class Journal(Protocol):
 
     def rewind(self, step: int) -> None:
         """Before the first step: rows behind this one are forgotten (-1: all), because they will be told again."""
+
+    def finish(self) -> None:
+        """Behind the last call of the others, whether the training ended or was left."""
 
 
 class JsonLinesJournal:
@@ -65,7 +68,7 @@ class JsonLinesJournal:
             return
         append_rows(self._files[member], rows)
         if "dev_loss" in rows[-1] and member not in self._warned:
-            complaint = monitors.complaint(self._read(member), self._warn_after)
+            complaint = monitors.complaint(self.rows(member), self._warn_after)
             if complaint:
                 self._warned.add(member)
                 _log.warning("%s: %s", self._names[member], complaint)
@@ -75,10 +78,14 @@ class JsonLinesJournal:
 
     def _rewind(self, step: int) -> None:
         for member, file in enumerate(self._files):
-            rows = self._read(member)
+            rows = self.rows(member)
             kept = [row for row in rows if row["step"] <= step]
             if len(kept) < len(rows):
                 write_rows(file, kept)
 
-    def _read(self, member: int) -> list[dict[str, Any]]:
+    def finish(self) -> None:
+        """Nothing is open: each row is on disk once it is told."""
+
+    def rows(self, member: int) -> list[dict[str, Any]]:
+        """What a member's file says now."""
         return read_rows(self._files[member], {"step": int})

@@ -83,7 +83,7 @@ def train(
                 "adapters start from is at fault, not the learning rate"
             )
         checkpoints.save(0, state)
-    log = _MetricsLog(cadence.log, journal, mesh.on_host(state.failed_step) != NEVER)
+    log = _MetricsLog(cadence.log, steps, journal, mesh.on_host(state.failed_step) != NEVER)
 
     def save(step: int, state: TrainState) -> None:
         jax.block_until_ready(state)
@@ -133,17 +133,19 @@ def _on_host(arrays: Any) -> Any:
 class _MetricsLog:
     """Fetches a step's metrics one step late, so that the device never waits for the host to read a number.
 
+    The first and the last step have a row whatever the cadence, so that a short training has a curve.
+
     Attributes:
       shown: the last losses, for a progress bar.
       failed: bool[K], the members whose loss or gradient was not finite in a step fetched so far.
       waited: seconds since the last row in which the device had nothing to do and the host was busy.
     """
 
-    def __init__(self, every: int, journal: Journal, failed: np.ndarray):
+    def __init__(self, every: int, last: int, journal: Journal, failed: np.ndarray):
         self.shown = ""
         self.failed = failed
         self.waited = 0.0
-        self._every, self._journal = every, journal
+        self._every, self._ends, self._journal = every, (1, last), journal
         self._pending: tuple[int, StepMetrics, int] | None = None
         self._since, self._examples = time.monotonic(), 0
 
@@ -168,7 +170,7 @@ class _MetricsLog:
         self.shown = "loss " + " ".join(f"{loss:.3f}" for loss in columns["loss"])
         self.failed = self.failed | ~(np.isfinite(columns["loss"]) & np.isfinite(columns["gradient_norm"]))
         self._examples += examples
-        if step % self._every:
+        if step % self._every and step not in self._ends:
             return
         seconds = max(time.monotonic() - self._since, 1e-9)
         measured = {

@@ -49,7 +49,7 @@ def train(workdir, devices, axis, learning_rate=1e-2, members=MEMBERS):
         mesh_of(devices),
         workdir,
         population.Arrangement(len(members), "dots", axis),
-        SimpleNamespace(checkpoint_every=100, log_every=1, warn_after=STEPS),
+        SimpleNamespace(checkpoint_every=100, log_every=1, trackers="", warn_after=STEPS),
         title=f"{devices} devices, {axis}",
     )
     return np.stack([load_prompt(member.folder.prompt) for member in members])

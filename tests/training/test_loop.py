@@ -186,7 +186,7 @@ class Killed(Exception):
     """Stands for kill -9 at a step."""
 
 
-def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, sigterm_at=None, metrics=None):
+def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, sigterm_at=None, metrics=None, log=1):
     seeds = [0, 1]
     trainer, state = make(lm, seeds)
     metrics = {0: [], 1: []} if metrics is None else metrics
@@ -220,7 +220,7 @@ def train_in_folder(lm, folder, rows, kill_at=None, poison_at=None, sigterm_at=N
             state,
             lm.params,
             feed,
-            Cadence(evaluate=3, checkpoint=4, log=1),
+            Cadence(evaluate=3, checkpoint=4, log=log),
             checkpoints,
             Remembered(),
         )
@@ -268,6 +268,14 @@ def test_metrics_tell_size_and_path_of_the_prompt_and_how_long_the_device_waited
     assert measured[0]["prompt_moved"] == 0.0 < measured[1]["prompt_moved"] < measured[-1]["prompt_moved"]
     assert all(row["prompt_norm"] > 0 for row in measured)
     assert all(0 <= row["host_wait"] <= 1 for row in metrics[1] if "loss" in row)
+
+
+def test_the_first_and_the_last_step_have_a_row_whatever_the_cadence(uninterrupted, tmp_path):
+    lm = tiny_lm()
+    state, metrics = train_in_folder(lm, tmp_path, make_rows(lm), log=5)
+    assert [row["step"] for row in metrics[1] if "loss" in row] == [1, 5, 10, STEPS]
+    for a, b in zip(jax.tree.leaves(uninterrupted[0]), jax.tree.leaves(state), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
 @pytest.mark.parametrize("kill_at", [0, 1, 4, 9])
