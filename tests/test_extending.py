@@ -61,7 +61,13 @@ def test_an_example_works_as_it_stands_on_the_page(title, most, blocks, tmp_path
 
 
 def test_the_page_has_an_example_of_each_kind():
-    assert [title for title, _, _ in sections()] == ["A metric", "A task", "An optimizer", "A decoding strategy"]
+    assert [title for title, _, _ in sections()] == [
+        "A metric",
+        "A task",
+        "An optimizer",
+        "A decoding strategy",
+        "A tracker",
+    ]
 
 
 def test_a_change_of_what_is_not_there_is_no_change():
