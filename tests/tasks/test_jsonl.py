@@ -6,6 +6,7 @@ import json
 import pytest
 from commands import call
 
+from ipt_jax.configs import jsonl
 from ipt_jax.errors import InputError
 from ipt_jax.tasks import get_task, resolve_options
 from ipt_jax.tasks.base import Example
@@ -101,9 +102,14 @@ def test_the_metric_that_is_named_is_the_headline_and_scores_single_texts(metric
     assert metric == "bleu" or example_headline(task) == metric
 
 
-def test_options_at_their_default_are_no_part_of_a_run(tmp_path):
+def test_options_at_their_default_are_no_part_of_a_run():
     assert resolve_options("jsonl", {"metric": "bleu", "normalisation": "none"}) == {} == get_task("jsonl").options
     assert resolve_options("jsonl", {"metric": "f1"}) == {"metric": "f1"} == get_task("jsonl", metric="f1").options
+
+
+def test_the_config_has_them_all_for_the_command_line_and_leaves_the_ids_as_they_were():
+    options = jsonl.get_config().task.options.to_dict()
+    assert options.keys() == set(JsonLines.later_options) and resolve_options("jsonl", options) == {}
 
 
 @pytest.mark.parametrize(
