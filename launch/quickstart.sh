@@ -10,4 +10,6 @@ set -euo pipefail
 # shellcheck source=launch/environment.sh
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 make_environment ""
+# Large pages: a step on a CPU is up to a quarter faster, see docs/training.md.
+export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
 exec .venv/bin/python -m ipt_jax.main --config=quickstart --workdir=runs/quickstart "$@"
