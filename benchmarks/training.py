@@ -33,7 +33,6 @@ from benchmarks.commits import code_of
 from benchmarks.side_by_side import Side, run_once, take_turns
 from benchmarks.training_cases import CASES, CURVES, Case
 from benchmarks.training_sides import STEPS
-from ipt_jax.runtime import large_pages
 
 # Name → side and settings.
 PEERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -45,12 +44,10 @@ PEERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ours, solo": ("ours", {}),
 }
 CURVE_TOLERANCE, BEFORE_TOLERANCE = 1e-3, 1e-5
-# Of every side, ours and theirs.
-LARGE_PAGES = {large_pages.VARIABLE: large_pages.VALUE}
 
 
 def environment_for(isa: str) -> dict[str, str]:
-    """Variables of all sides: large pages, and what keeps XLA, torch and NumPy from instructions newer than a set.
+    """Variables that keep XLA, torch and NumPy from instructions newer than a set; none for an empty name.
 
     How far each of them heeds it, the rates say that stand beside a table.
 
@@ -58,8 +55,8 @@ def environment_for(isa: str) -> dict[str, str]:
     ('avx2', 'default')
     """
     if not isa:
-        return LARGE_PAGES
-    return LARGE_PAGES | {
+        return {}
+    return {
         "XLA_FLAGS": f"--xla_cpu_max_isa={isa}",
         "ATEN_CPU_CAPABILITY": "avx2" if isa == "AVX2" else "default",
         "ONEDNN_MAX_CPU_ISA": {"SSE4_2": "SSE41"}.get(isa, isa),

@@ -34,6 +34,7 @@ class Setting:
     Attributes:
       meaning: for people, in one line or a few.
       choices: the only values, where there are so few.
+      own_parts: whether one's own may stand there beside `choices`, as `module:object`; who resolves it checks it.
       least, above, most, below: bounds of a number; `least` and `most` are allowed themselves.
       matters: when it can change a result; elsewhere a run has `neutral`, by default the default, for what was given.
       before: what runs from before the setting existed did; an id leaves that value out, so that they keep theirs.
@@ -44,6 +45,7 @@ class Setting:
 
     meaning: str
     choices: tuple = ()
+    own_parts: bool = False
     least: float | None = None
     above: float | None = None
     most: float | None = None
@@ -101,11 +103,13 @@ def problem(leaf: Leaf, value: Any) -> str:
         return "must be a finite number"
     if leaf.kind is bool and not isinstance(value, bool):
         return "must be True or False"
-    if known.choices and not any(
-        value is choice or (value == choice and type(value) is type(choice)) for choice in known.choices
+    if (
+        known.choices
+        and not known.own_parts
+        and not any(value is choice or (value == choice and type(value) is type(choice)) for choice in known.choices)
     ):
         return f"is unknown; choose one of {', '.join(str(choice) or 'nothing' for choice in known.choices)}"
-    if leaf.kind is str and not known.choices and not isinstance(value, str):
+    if leaf.kind is str and (not known.choices or known.own_parts) and not isinstance(value, str):
         return "must be a text"
     if leaf.kind is dict and not isinstance(value, Mapping):
         return "must be a section"

@@ -17,7 +17,7 @@ from ipt_jax.adapters.files import check_prompt, load_prompt
 from ipt_jax.errors import InputError
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.runtime import mesh, processes
+from ipt_jax.runtime import mesh, named_parts, processes
 
 INITIALISATIONS = (
     "sampled_vocabulary",
@@ -35,6 +35,8 @@ NOISE = ("random_normal", "random_uniform")
 
 def reads_examples(initialisation: str, text: str) -> bool:
     """Whether the start of a prompt depends on the training split."""
+    if initialisation not in INITIALISATIONS:  # one's own may
+        return True
     return initialisation in ("demonstration", "demonstrations") or (initialisation == "label_words" and not text)
 
 
@@ -76,9 +78,27 @@ def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Ma
             if len(ids) >= rows:
                 break
         return _embedded(lm, repeated(ids, rows, "the training examples"))
-    raise InputError(
-        f"prompt.initialisation={prompt.initialisation!r} is unknown; choose one of {', '.join(INITIALISATIONS)}"
-    )
+    made = np.asarray(check_initialisation(prompt.initialisation)(lm, settings, examples), np.float32)
+    if made.shape != (rows, width) or not np.isfinite(made).all():
+        raise InputError(
+            f"config.prompt.initialisation={prompt.initialisation!r} gave {list(made.shape)}, or numbers that are not "
+            f"finite; a prompt of layout.prompt_tokens={rows} before {lm.name} is f32[{rows}, {width}]"
+        )
+    return made
+
+
+def check_initialisation(name: str, place: str = "config.prompt.initialisation") -> Callable[..., np.ndarray] | None:
+    """One's own initialiser: (lm, settings, examples), as `initial_rows`, → f32[P, E]. None for those of the package.
+
+    Raises:
+      InputError: there is none of that name; `place` begins the message.
+    """
+    return named_parts.named(name, dict.fromkeys(INITIALISATIONS), named_parts.INITIALISERS, place)
+
+
+def initialisation_code(name: str) -> str:
+    """What a run's identity has of an initialiser that is not of the package."""
+    return named_parts.code_hash(name, dict.fromkeys(INITIALISATIONS), named_parts.INITIALISERS)
 
 
 def _shown(example: Mapping[str, str], template: Any) -> str:

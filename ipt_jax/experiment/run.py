@@ -9,8 +9,11 @@ from typing import Any
 
 import ml_collections
 
+from ipt_jax.adapters.initialisation import initialisation_code
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import schema
+from ipt_jax.retrieval import retriever_code
+from ipt_jax.tasks import own_code
 from ipt_jax.workdir.names import method_label, run_id
 
 _BEFORE = schema.before()
@@ -44,7 +47,17 @@ class Run:
         """What the id is a hash of: data by content, not by path."""
         settings = _without_usual(self.settings.to_dict())
         del settings["task"]["data_dir"]
-        return {**settings, "data_hash": self.data_hash}
+        code = self._own_code()
+        return {**settings, "data_hash": self.data_hash, **({"code": code} if code else {})}
+
+    def _own_code(self) -> dict[str, str]:
+        """Hashes of the code of what the run uses that is not of the package, by the setting that names it."""
+        settings, found = self.settings, own_code(self.settings.task.name, self.settings.task.options.to_dict())
+        if settings.layout.demonstrations:
+            found["layout.retriever"] = retriever_code(settings.layout.retriever)
+        if settings.prompt and self.source is None:
+            found["prompt.initialisation"] = initialisation_code(settings.prompt.initialisation)
+        return {place: hash for place, hash in found.items() if hash}
 
     @property
     def steps(self) -> int:

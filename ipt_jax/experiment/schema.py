@@ -111,8 +111,10 @@ class Layout:
     demonstrations: int = setting(0, "k, demonstrations before the input, in training and in test", least=0)
     retriever: str = setting(
         "dense",
-        "random | bm25 | dense (the model's mean last state) | sentence_transformer",
+        "random | bm25 | dense (the model's mean last state) | sentence_transformer | the path of a file of neighbours "
+        "in JSON Lines | one's own as module:object",
         choices=tuple(RETRIEVERS),
+        own_parts=True,
         matters=DEMONSTRATED,
         neutral=None,
     )
@@ -156,8 +158,9 @@ class Prompt:
         "sampled_vocabulary",
         "what its rows are at first: sampled_vocabulary | random_normal | random_uniform (both as wide as the "
         "embeddings) | text | label_words (embeddings of words of the targets) | demonstration (of a training "
-        "example) | file",
+        "example) | file | one's own as module:object",
         choices=INITIALISATIONS,
+        own_parts=True,
         per_member=True,
     )
     text: str = setting(

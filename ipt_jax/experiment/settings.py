@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ipt_jax.adapters.initialisation import check_initialisation
 from ipt_jax.decoding.settings import Search
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import schema
 from ipt_jax.models.loading import resolve_dtype
+from ipt_jax.retrieval import retriever_named
 from ipt_jax.setting import ABSENT, GONE, leaves, problem
 from ipt_jax.tasks import resolve_options
 from ipt_jax.training import trackers
@@ -45,6 +47,8 @@ def check(settings: Mapping[str, Any], place: str) -> None:
         "layout.encoder",
         "must be the folder of a sentence-transformers model with layout.retriever='sentence_transformer'",
     )
+    retriever_named(layout["retriever"], f"{place}config.layout.retriever")
+    check_initialisation(prompt["initialisation"], f"{place}config.prompt.initialisation")
     target, stop = layout["template"]["target"], tuple(settings["decoding"]["stop"])
     need(
         layout["end_token"] or target.endswith(stop),

@@ -9,8 +9,10 @@ from typing import Any, Protocol
 from ipt_jax.retrieval import bm25
 from ipt_jax.retrieval.dense import dense_neighbours
 from ipt_jax.retrieval.embedders import MeanHiddenStates, SentenceEncoder
+from ipt_jax.retrieval.from_file import content_hash, neighbours_in
 from ipt_jax.retrieval.pool import Neighbours, Pool
 from ipt_jax.retrieval.random_draw import random_neighbours
+from ipt_jax.runtime import named_parts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +100,19 @@ class SentenceTransformer(Dense):
         return SentenceEncoder(Path(shown.encoder), folder)
 
 
+class FromFile:
+    """Those that a file names, whose path `config.layout.retriever` is."""
+
+    key = None
+
+    def __init__(self, shown: Retrieval, lm: Any, folder: Path):
+        self._shown = shown
+
+    def find(self, queries: Pool, pool: Pool) -> Neighbours:
+        shown = self._shown
+        return neighbours_in(Path(shown.how), queries, pool, shown.k, exclude_duplicates=shown.exclude_duplicates)
+
+
 # By what `config.layout.retriever` calls them.
 RETRIEVERS: dict[str, type[Retriever]] = {
     "random": Random,
@@ -105,3 +120,24 @@ RETRIEVERS: dict[str, type[Retriever]] = {
     "dense": Dense,
     "sentence_transformer": SentenceTransformer,
 }
+
+
+def retriever_named(how: str, place: str = "config.layout.retriever") -> type[Retriever]:
+    """The retriever of a name: of the package, `module:object`, an entry point, or the path of neighbours in `.jsonl`.
+
+    Raises:
+      InputError: there is none; `place` begins the message.
+    """
+    if _is_file(how):
+        content_hash(how)
+        return FromFile
+    return named_parts.named(how, RETRIEVERS, named_parts.RETRIEVERS, place)
+
+
+def retriever_code(how: str) -> str:
+    """What a run's identity has of a retriever that is not of the package: a hash of its code, or of its file."""
+    return content_hash(how) if _is_file(how) else named_parts.code_hash(how, RETRIEVERS, named_parts.RETRIEVERS)
+
+
+def _is_file(how: str) -> bool:
+    return how.endswith((".jsonl", ".jsonl.gz"))

@@ -15,8 +15,7 @@ import numpy as np
 
 from ipt_jax import retrieval
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.retrieval import RETRIEVERS, Neighbours, Pool, Retrieval
-from ipt_jax.retrieval.retrievers import Retriever
+from ipt_jax.retrieval import Neighbours, Pool, Retrieval, Retriever, retriever_code, retriever_named
 from ipt_jax.rows.flat_rows import FlatRows
 from ipt_jax.rows.layout import Demonstration, Ends, Item, Layout, Row, Template, encode
 from ipt_jax.tasks.base import Task, load_split
@@ -134,13 +133,18 @@ class Preparer:
         queries, pool, retriever = self._pool(split, limit), self._train_pool(shown), self._retriever(shown)
         if retriever.key is None:
             return retriever.find(queries, pool)
-        settings = (retriever.key, str(shown.k), shown.selection, str(shown.exclude_duplicates))
+        settings = (
+            retriever.key + retriever_code(shown.how),
+            str(shown.k),
+            shown.selection,
+            str(shown.exclude_duplicates),
+        )
         return retrieval.kept_neighbours(
             self.cache_dir / "neighbours", settings, queries, pool, lambda: retriever.find(queries, pool)
         )
 
     def _retriever(self, shown: Retrieval) -> Retriever:
-        return RETRIEVERS[shown.how](shown, self.lm, self.cache_dir / "embeddings")
+        return retriever_named(shown.how)(shown, self.lm, self.cache_dir / "embeddings")
 
     def _train_pool(self, shown: Retrieval) -> Pool:
         return self._pool("train", shown.train_limit)

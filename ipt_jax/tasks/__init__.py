@@ -11,6 +11,7 @@ from typing import Any
 import ml_collections
 
 from ipt_jax.errors import InputError
+from ipt_jax.runtime import named_parts
 from ipt_jax.tasks.base import Task
 from ipt_jax.tasks.dart import Dart
 from ipt_jax.tasks.jsonl import JsonLines
@@ -96,15 +97,23 @@ def _parse(value: str, default: Any, text: str) -> Any:
 
 def check_name(name: str, place: str) -> None:
     """Raises InputError, naming the place and the nearest name, for what is no task."""
-    if name not in TASKS:
-        near = difflib.get_close_matches(name, TASKS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"{place} = {name!r} is not a task; {hint}there are: {', '.join(sorted(TASKS))}")
+    named_parts.named(name, TASKS, named_parts.TASKS, place)
 
 
 def _named(name: str) -> type:
-    check_name(name, "config.task.name")
-    return TASKS[name]
+    return named_parts.named(name, TASKS, named_parts.TASKS, "config.task.name")
+
+
+def own_code(name: str, options: Mapping[str, Any]) -> dict[str, str]:
+    """What a run's identity has of a task, or of a metric that it was given, where these are not of the package."""
+    metric = options.get("metric", "")
+    hashes = {
+        "task.name": named_parts.code_hash(name, TASKS, named_parts.TASKS),
+        "task.options.metric": named_parts.hash_of(named_parts.named(metric, {}, named_parts.METRICS, "metric"))
+        if ":" in str(metric)
+        else "",
+    }
+    return {place: hash for place, hash in hashes.items() if hash}
 
 
 def _defaults(name: str) -> dict[str, Any]:

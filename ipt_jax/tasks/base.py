@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ipt_jax.errors import InputError
 from ipt_jax.metrics.metric import Metric
+from ipt_jax.runtime import named_parts
 from ipt_jax.tasks.reading import content_sha256
 from ipt_jax.workdir import json_text
 from ipt_jax.workdir.disk import OF_A_CACHE, remove, writing
@@ -159,6 +160,7 @@ def load_split(
         raise InputError(f"limit = {limit} keeps no example of split {split!r}; use a number from 1, or None for all")
     content = data_hash(task, split)
     identity = [_TABLE_VERSION, task.name, task.reader_version, dict(task.options), split, content]
+    identity += [code] if (code := named_parts.hash_of(task)) else []
     key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
     folder = Path(cache_dir) / f"{task.name}-{split}-{key}"
     with writing(folder, OF_A_CACHE):

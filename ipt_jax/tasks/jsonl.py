@@ -11,8 +11,10 @@ from typing import Any
 from ipt_jax.errors import InputError
 from ipt_jax.metrics.bleu import BLEU_LOWERCASE, BLEU_SACREBLEU, SENTENCE_BLEU
 from ipt_jax.metrics.chrf import CHRF2
+from ipt_jax.metrics.metric import Metric
 from ipt_jax.metrics.rouge import ROUGE_L
 from ipt_jax.metrics.text_match import NORMALISATIONS, match_metrics
+from ipt_jax.runtime import named_parts
 from ipt_jax.tasks.base import SPLITS, Example, check_split
 from ipt_jax.tasks.reading import find_file, read_json_lines
 
@@ -30,7 +32,8 @@ class JsonLines:
     unique in its file) is optional: without it the first row of test.jsonl is `test:0`. Other keys are left alone.
 
     Args:
-      metric: the headline: bleu, exact_match, accuracy (macro-F1 beside it), f1 (of words), rouge_l or chrf.
+      metric: the headline: bleu, exact_match, accuracy (macro-F1 beside it), f1 (of words), rouge_l or chrf; or one's
+        own as module:object.
       normalisation: what exact_match, accuracy and f1 do to the texts first: none, lower or squad (`NORMALISATIONS`).
 
     Raises:
@@ -63,6 +66,11 @@ class JsonLines:
             "rouge_l": (ROUGE_L, CHRF2, BLEU),
             "chrf": (CHRF2, ROUGE_L, BLEU),
         }
+        if ":" in metric:
+            own = named_parts.named(metric, {}, named_parts.METRICS, "config.task.options.metric")
+            if not isinstance(own, Metric):
+                raise InputError(f"config.task.options.metric={metric!r} is {own!r}; it should be a Metric")
+            groups[metric] = (own,)
         _check("metric", metric, groups)
         if normalisation != _DEFAULTS["normalisation"] and metric not in matches:
             raise InputError(

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import importlib.metadata
 import importlib.util
 import logging
 import math
-import pkgutil
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from ipt_jax.errors import InputError
-from ipt_jax.runtime import processes
+from ipt_jax.runtime import named_parts, processes
 from ipt_jax.training.journal import JsonLinesJournal
 
 _log = logging.getLogger(__name__)
-GROUP = "ipt_jax.journals"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,13 +179,7 @@ def _named(name: str) -> Callable[[Curve], Tracker]:
         if importlib.util.find_spec(package) is None:
             raise InputError(f"{place} needs {package}, which is not installed: pip install 'ipt_jax[{name}]'")
         return made
-    found = list(importlib.metadata.entry_points(group=GROUP, name=name))
-    if not found and ":" not in name:
-        raise InputError(f"{place} is unknown; choose of {', '.join(TRACKERS)}, module:object or the name of a {GROUP}")
-    try:
-        return found[0].load() if found else pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"{place} cannot be imported: {error}") from error
+    return named_parts.named(name, TRACKERS, named_parts.JOURNALS, "config.execution.trackers")
 
 
 class TrackedJournal:

@@ -105,5 +105,5 @@ def test_a_prompt_of_another_model_is_refused_and_one_of_the_same_weights_in_ano
 
 
 def test_an_unknown_initialisation_lists_the_choices(lm):
-    with pytest.raises(InputError, match=f"'zeros' is unknown; choose one of {', '.join(INITIALISATIONS)}"):
+    with pytest.raises(InputError, match=f"'zeros' is unknown; there are {', '.join(sorted(INITIALISATIONS))}"):
         start(lm, "zeros")

@@ -161,7 +161,7 @@ def test_every_goal_is_about_a_side_that_is_run():
 
 
 def test_a_limit_on_instructions_is_told_to_every_library():
-    assert training.environment_for("") == training.LARGE_PAGES
+    assert training.environment_for("") == {}
     told = training.environment_for("AVX2")
     assert told["XLA_FLAGS"] == "--xla_cpu_max_isa=AVX2" and told["OPENBLAS_CORETYPE"] == "Haswell"
     assert training.environment_for("SSE4_2")["ONEDNN_MAX_CPU_ISA"] == "SSE41"

@@ -202,7 +202,7 @@ def test_a_random_demonstration_keeps_the_seed_and_runs_of_one_id_are_listed_onc
             {"layout": {"end_token": False}, "decoding": {"stop": ("END",)}},
             r"config\.layout\.end_token=False needs a .*target that ends with a stop text: .* none of \('END'",
         ),
-        ({"layout": {"retriever": "bm52"}}, r"config\.layout\.retriever='bm52' is unknown; choose one of"),
+        ({"layout": {"retriever": "bm52"}}, r"config\.layout\.retriever='bm52' is unknown; did you mean 'bm25'"),
         ({"training": {"learning_rate": 0.0}}, r"training\.learning_rate=0\.0 must be positive"),
         ({"prompt": {"initialisation": "file"}}, r"prompt\.source='' must be given"),
         ({"prompt": {"source": "x"}}, r"prompt\.source='x' must be given with initialisation='file', and only then"),

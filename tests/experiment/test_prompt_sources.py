@@ -101,7 +101,7 @@ def test_a_prompt_that_cannot_come_says_why(runs, message):
 def test_a_task_that_does_not_exist_suggests_the_near_name(leaf, value):
     config = experiment(zero_shot={})
     config[leaf] = value
-    with pytest.raises(InputError, match=rf"config\.{leaf} = 'mtpo' is not a task; did you mean 'mtop'"):
+    with pytest.raises(InputError, match=rf"config\.{leaf}='mtpo' is unknown; did you mean 'mtop'"):
         runs_of(config)
 
 

@@ -128,9 +128,9 @@ def test_a_task_is_found_by_its_own_name(name):
 
 
 def test_an_unknown_task_is_an_error_that_suggests_the_near_name():
-    with pytest.raises(InputError, match="'drat' is not a task; did you mean 'dart'"):
+    with pytest.raises(InputError, match="'drat' is unknown; did you mean 'dart'"):
         get_task("drat")
-    with pytest.raises(InputError, match="there are: dart, .*sample"):
+    with pytest.raises(InputError, match="there are dart, .*sample"):
         get_task("quite another")
 
 

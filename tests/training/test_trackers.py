@@ -152,7 +152,7 @@ def test_a_tracker_that_fails_is_left_out_and_the_truth_goes_on(tmp_path, caplog
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ("tensorbord", "'tensorbord' is unknown; choose of tensorboard, wandb, trackio, module:object"),
+        ("tensorbord", "'tensorbord' is unknown; did you mean 'tensorboard'"),
         ("nowhere.at.all:Tracker", "'nowhere.at.all:Tracker' cannot be imported"),
         ("json:Tracker", "'json:Tracker' cannot be imported"),
     ],
