@@ -11,6 +11,8 @@ from tokenizer_families import FAMILIES, family
 from ipt_jax.models import tokenizer as module
 from ipt_jax.rows import layout
 
+LAYOUT = layout.Layout()
+
 TEXTS = (
     "Input: the put\nOutput:",
     " the leading space",
@@ -139,9 +141,9 @@ def test_any_text_comes_back_from_its_ids(name, tokenizer, text):
 @given(text=TEXT, shown=TEXT, target=st.one_of(TEXT, TEXT.map(lambda text: text[1:])))
 def test_a_rows_tokens_are_those_of_its_whole_text_and_the_sources_are_a_prefix(name, tokenizer, text, shown, target):
     demonstrations = [layout.Demonstration("train:0", shown, target)]
-    ends = {"bos_id": tokenizer.bos_id, "eos_id": tokenizer.eos_ids[0]}
-    row = layout.encode(layout.Template(), tokenizer, text, demonstrations, budget=9999, target=target, **ends)
-    asked = layout.encode(layout.Template(), tokenizer, text, demonstrations, budget=9999, bos_id=tokenizer.bos_id)
+    ends, room = layout.Ends(tokenizer.bos_id, tokenizer.eos_ids[0]), {"budget": 9999}
+    row = layout.encode(LAYOUT, tokenizer, layout.Item("a", text, target), demonstrations, ends=ends, **room)
+    asked = layout.encode(LAYOUT, tokenizer, layout.Item("a", text), demonstrations, ends=ends, **room)
     whole = f"{row.source} {target}\n"
     assert list(row.tokens) == [*tokenizer.encode_input(whole), tokenizer.eos_ids[0]]
     assert row.tokens[: row.source_length] == asked.tokens == tuple(tokenizer.encode_input(row.source))
@@ -151,9 +153,8 @@ def test_a_rows_tokens_are_those_of_its_whole_text_and_the_sources_are_a_prefix(
 
 def test_a_row_has_one_bos_at_its_very_start(tokenizer):
     demonstrations = [layout.Demonstration(f"train:{i}", "in", "put") for i in range(3)]
-    row = layout.encode(
-        layout.Template(), tokenizer, "the", demonstrations, budget=999, target="put", bos_id=tokenizer.bos_id
-    )
+    item, ends = layout.Item("a", "the", "put"), layout.Ends(tokenizer.bos_id)
+    row = layout.encode(LAYOUT, tokenizer, item, demonstrations, budget=999, ends=ends)
     places = [place for place, token in enumerate(row.tokens) if token == tokenizer.bos_id]
     assert places == ([] if tokenizer.bos_id is None else [0])
     assert row.source.startswith("Input: in\n")
