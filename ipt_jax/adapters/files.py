@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 
 from ipt_jax.errors import InputError
 from ipt_jax.models.files.hf_folder import read_json
@@ -20,7 +19,7 @@ from ipt_jax.models.files.safetensors import SafetensorsFile
 from ipt_jax.workdir.disk import writing
 from ipt_jax.workdir.json_files import write_bytes
 from ipt_jax.workdir.json_text import canonical_json
-from ipt_jax.workdir.orbax_files import DIGEST, ITEM, alone, digest_of, steps_of
+from ipt_jax.workdir.orbax_files import DIGEST, digest_of, restore_any, steps_of
 
 if TYPE_CHECKING:
     from ipt_jax.models.loading import FrozenLM
@@ -195,8 +194,7 @@ def _from_orbax(folder: Path, steps: Sequence[int]) -> Prompt:
     flat = None
     for step in steps:
         try:
-            with ocp.StandardCheckpointer(multiprocessing_options=alone()) as reader:
-                flat = reader.restore(folder.resolve() / str(step) / ITEM)
+            flat = restore_any(folder / str(step))
             if DIGEST in flat and (np.asarray(flat.pop(DIGEST)) != digest_of(flat)).any():
                 raise ValueError("its content is not what was written")
             break

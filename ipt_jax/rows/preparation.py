@@ -7,9 +7,8 @@ import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import ml_collections
 import numpy as np
 
@@ -20,6 +19,9 @@ from ipt_jax.rows.flat_rows import FlatRows
 from ipt_jax.rows.layout import Demonstration, Ends, Item, Layout, Row, Template, encode
 from ipt_jax.tasks.base import Task, load_split
 from ipt_jax.tasks.near_duplicates import overlap_counts
+
+if TYPE_CHECKING:
+    import datasets
 
 # Layouts that are kept, the last used ones, and as many that differ from them in the rows that do not fit a room.
 # DART's whole training split, with a demonstration each, takes 100 MB.

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from ipt_jax.errors import InputError
 from ipt_jax.runtime import mesh, processes
 from ipt_jax.workdir.disk import make_folder, remove, writing
-from ipt_jax.workdir.orbax_files import DIGEST, digest_of, first_line, manager_of, opens, steps_of
+from ipt_jax.workdir.orbax_files import DIGEST, digest_of, first_line, manager_of, opens, restore, save, steps_of
 
 if TYPE_CHECKING:
-    pass
+    import orbax.checkpoint as ocp
 
 # How tensorstore repeats what the disk said.
 _REFUSED = "No space left|quota|File too large|Read-only|Permission|Input/output error"
@@ -69,7 +68,7 @@ class Checkpoints:
         if step in self._manager.all_steps():
             self._manager.delete(step)
         try:
-            self._manager.save(step, args=ocp.args.StandardSave({**flat, DIGEST: digest_of(flat)}), force=True)
+            save(self._manager, step, {**flat, DIGEST: digest_of(flat)})
         except Exception as error:  # tensorstore has kinds of its own for what the disk refuses
             if not isinstance(error, OSError) and not re.search(_REFUSED, str(error)):
                 raise
@@ -95,7 +94,7 @@ class Checkpoints:
         shapes[DIGEST] = np.empty(hashlib.sha256().digest_size, np.uint8)
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                flat = self._manager.restore(step, args=ocp.args.StandardRestore(shapes))
+                flat = restore(self._manager, step, shapes)
                 if (flat.pop(DIGEST) != digest_of(flat)).any():
                     raise ValueError("its content is not what was written")
                 return flat

@@ -1,15 +1,17 @@
-"""Orbax folders of one process, and the digest of what is in them."""
+"""Orbax folders of one process, and the digest of what is in them. Orbax is imported where it is used, being slow."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
+
+if TYPE_CHECKING:
+    import orbax.checkpoint as ocp
 
 DIGEST = "sha256"
 ITEM = "default"  # what Orbax's manager calls the one thing that is in a checkpoint
@@ -17,12 +19,38 @@ ITEM = "default"  # what Orbax's manager calls the one thing that is in a checkp
 
 def manager_of(folder: Path, **options: Any) -> ocp.CheckpointManager:
     """A manager that this process has for itself: it waits for no others."""
+    import orbax.checkpoint as ocp
+
     return ocp.CheckpointManager(
-        folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=alone(), **options)
+        folder, options=ocp.CheckpointManagerOptions(create=False, multiprocessing_options=_alone(), **options)
     )
 
 
-def alone() -> ocp.options.MultiprocessingOptions:
+def save(manager: ocp.CheckpointManager, step: int, flat: dict[str, Any]) -> None:
+    """Writes arrays by their names as the checkpoint of a step, over what stood there."""
+    import orbax.checkpoint as ocp
+
+    manager.save(step, args=ocp.args.StandardSave(flat), force=True)
+
+
+def restore(manager: ocp.CheckpointManager, step: int, shapes: dict[str, Any]) -> dict[str, Any]:
+    """The arrays of a step's checkpoint, of these shapes and types."""
+    import orbax.checkpoint as ocp
+
+    return manager.restore(step, args=ocp.args.StandardRestore(shapes))
+
+
+def restore_any(checkpoint: Path) -> dict[str, Any]:
+    """The arrays of a checkpoint, of whatever shapes it has."""
+    import orbax.checkpoint as ocp
+
+    with ocp.StandardCheckpointer(multiprocessing_options=_alone()) as reader:
+        return reader.restore(checkpoint.resolve() / ITEM)
+
+
+def _alone() -> ocp.options.MultiprocessingOptions:
+    import orbax.checkpoint as ocp
+
     return ocp.options.MultiprocessingOptions(active_processes={jax.process_index()}, primary_host=jax.process_index())
 
 
