@@ -64,6 +64,7 @@ def test_the_page_has_an_example_of_each_kind():
     assert [title for title, _, _ in sections()] == [
         "A metric",
         "A task",
+        "A retriever",
         "An optimizer",
         "A decoding strategy",
         "A tracker",
