@@ -199,6 +199,7 @@ def _entering(config: Any, mesh: Any, flags: Any) -> tuple[Any, tuple[Any, ...]]
     """What `slots` compiles its programs for, and the arguments of the one that rows enter with."""
     from ipt_jax.decoding import slots
     from ipt_jax.decoding.greedy import Greedy
+    from ipt_jax.decoding.strategy import Entering
 
     decoder, params = _model(config, mesh)
     prompts = _shape(mesh, (), flags.members, flags.prompt_rows, config.embed_dim, dtype="float32")
@@ -206,7 +207,7 @@ def _entering(config: Any, mesh: Any, flags: Any) -> tuple[Any, tuple[Any, ...]]
     index, lengths = (_shape(mesh, ("data",), flags.rows) for _ in range(2))
     tokens = _shape(mesh, ("data",), flags.rows, flags.tokens)
     static = slots.Static(decoder, Greedy(64), mesh)
-    return static, (slots.Frozen(params, prompts, stops), slots._Group(index, tokens, lengths, None))
+    return static, (slots.Frozen(params, prompts, stops), Entering(index, index, tokens, lengths))
 
 
 def _text(report: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The Python API: a frozen language model that gives logits and text, with or without a soft prompt."""
+"""The Python API: a frozen language model that gives logits and text, with or without what was trained beside it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ipt_jax.adapters.files import check_prompt
+from ipt_jax.adapters.injection import Injection, for_all
 from ipt_jax.adapters.soft_prompt import prepend
+from ipt_jax.adapters.trained import TrainedAdapter, injection_of
 from ipt_jax.decoding import generation, likelihood
 from ipt_jax.decoding.likelihood import Scored
 from ipt_jax.decoding.request import Request
@@ -42,14 +43,17 @@ class LanguageModel:
         self.name, self.tokenizer, self.config = lm.name, lm.tokenizer, lm.decoder.config
 
     def logits(
-        self, tokens: np.ndarray | jax.Array, lengths: np.ndarray | jax.Array, prompt: np.ndarray | None = None
+        self,
+        tokens: np.ndarray | jax.Array,
+        lengths: np.ndarray | jax.Array,
+        prompt: np.ndarray | TrainedAdapter | None = None,
     ) -> jax.Array:
         """Next-token logits at every token.
 
         Args:
           tokens: i32[B, T], padded on the right.
           lengths: i32[B], real tokens of each row.
-          prompt: f32[P, E] before every row, or None.
+          prompt: f32[P, E] before every row, another adapter of `load_adapter`, or None.
 
         Returns:
           f32[B, T, V]; entry t predicts the token after token t. Rows past a length are zero.
@@ -57,28 +61,28 @@ class LanguageModel:
         Raises:
           InputError: shapes that do not agree, ids outside the vocabulary, or rows longer than the model's positions.
         """
-        prompt = check_prompt(prompt, self._lm)
+        adapter = injection_of(prompt, self._lm)
         tokens, lengths = _whole_numbers(tokens, "tokens"), _whole_numbers(lengths, "lengths")
         if tokens.ndim != 2 or lengths.shape != tokens.shape[:1]:
             raise InputError(f"tokens {tokens.shape} and lengths {lengths.shape} must be [B, T] and [B]")
         if lengths.size and not (lengths.min() >= 0 and lengths.max() <= tokens.shape[1]):
             raise InputError(f"lengths reach from {lengths.min()} to {lengths.max()}, tokens have {tokens.shape[1]}")
         self._check_ids(tokens)
-        if len(prompt) + tokens.shape[1] > self.config.max_positions:
+        if adapter.positions + tokens.shape[1] > self.config.max_positions:
             raise InputError(
-                f"{len(prompt)} prompt rows + {tokens.shape[1]} tokens pass the model's {self.config.max_positions} "
-                "positions"
+                f"{adapter.positions} prompt rows + {tokens.shape[1]} tokens pass the model's "
+                f"{self.config.max_positions} positions"
             )
         if not tokens.size:
             return jnp.zeros((*tokens.shape, self.config.vocab_size), jnp.float32)
         rows = tokens.astype(np.int32), lengths.astype(np.int32)
-        arguments = self._lm.decoder, self._lm.params, jnp.asarray(prompt), *rows
+        arguments = self._lm.decoder, self._lm.params, adapter, *rows
         return program(_logits, *arguments)(*arguments[1:])
 
     def generate(
         self,
         rows: Sequence[str | Sequence[int]],
-        prompt: np.ndarray | None = None,
+        prompt: np.ndarray | TrainedAdapter | None = None,
         *,
         batch_size: int = 0,
         stop: Sequence[str] = ("\n",),
@@ -89,7 +93,7 @@ class LanguageModel:
         Args:
           rows: texts, or lists of token ids, of any lengths. A text becomes what `tokenizer.encode_input` makes of
             it; nothing is put before token ids.
-          prompt: f32[P, E] before every row, or None.
+          prompt: as in `logits`.
           batch_size: at most so many rows at once; 0: as many as the device's memory holds and make it faster.
           stop: texts that end a row, besides the end tokens. The text is cut before the first.
           search: `max_new_tokens`, `num_beams`, `do_sample` and all other fields of
@@ -110,9 +114,8 @@ class LanguageModel:
             raise InputError(f"batch_size={batch_size!r} must be a whole number of at least 0")
         requests = [Request(tokens, id=i, name=f"row {i}") for i, tokens in enumerate(work)]
         results: dict[Request, list[Generation]] = {request: [] for request in requests}
-        for batch in generation.generate(
-            self._lm, jnp.asarray(check_prompt(prompt, self._lm))[None], requests, search, batch_size=batch_size
-        ):
+        adapter = injection_of(prompt, self._lm)
+        for batch in generation.generate(self._lm, adapter, requests, search, batch_size=batch_size):
             for request, generated in batch:
                 results[request].append(generated)
         answers = list(results.values())
@@ -122,7 +125,7 @@ class LanguageModel:
         self,
         rows: Sequence[str | Sequence[int]],
         continuations: Sequence[str | Sequence[int]],
-        prompt: np.ndarray | None = None,
+        prompt: np.ndarray | TrainedAdapter | None = None,
         *,
         batch_size: int = 32,
     ) -> list[Scored]:
@@ -132,7 +135,7 @@ class LanguageModel:
           rows: as in `generate`.
           continuations: what goes on after each: token ids, or a text, which becomes what
             `tokenizer.continuation.encode` makes of it.
-          prompt: f32[P, E] before every row, or None.
+          prompt: as in `logits`.
           batch_size: rows run together.
 
         Raises:
@@ -145,16 +148,17 @@ class LanguageModel:
             raise InputError(f"{len(before)} rows and {len(after)} continuations; each row needs one")
         if type(batch_size) is not int or batch_size < 1:
             raise InputError(f"batch_size={batch_size!r} must be a whole number of at least 1")
-        prompt = check_prompt(prompt, self._lm)
+        adapter = injection_of(prompt, self._lm)
+        known, rows_before = adapter.positions, adapter.rows.shape[1]
         pairs = list(zip(before, after, strict=True))
         for tokens, more in pairs:
-            if not 0 < len(prompt) + len(tokens) <= self.config.max_positions - len(more):
+            if not rows_before + len(tokens) or known + len(tokens) > self.config.max_positions - len(more):
                 raise InputError(
-                    f"{len(prompt)} prompt rows + {len(tokens)} tokens + {len(more)} of the continuation must be at "
+                    f"{known} prompt rows + {len(tokens)} tokens + {len(more)} of the continuation must be at "
                     f"least one before it, and fit the model's {self.config.max_positions} positions"
                 )
         results: list[Any] = [None] * len(pairs)
-        arrays = (self._lm.decoder, self._lm.params, jnp.asarray(prompt))
+        arrays = (self._lm.decoder, self._lm.params, adapter)
         for index, scored in likelihood.score(*arrays, pairs, batch_size=batch_size):
             generation.check_finite(scored.log_probability, self.name, f"row {index}")
             results[index] = scored
@@ -210,9 +214,17 @@ def _whole_numbers(given: Any, name: str) -> np.ndarray:
 
 
 @functools.partial(jax.jit, static_argnames="decoder")
-def _logits(decoder: FrozenDecoder, params: Any, prompt: jax.Array, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
-    rows = jnp.broadcast_to(prompt[None], (tokens.shape[0], *prompt.shape))
-    hidden = decoder.hidden(params, prepend(rows, decoder.embed(params, tokens)))[:, prompt.shape[0] :]
+def _logits(
+    decoder: FrozenDecoder, params: Any, adapter: Injection, tokens: jax.Array, lengths: jax.Array
+) -> jax.Array:
+    rows = jnp.broadcast_to(adapter.rows, (tokens.shape[0], *adapter.rows.shape[1:]))
+    embeddings = prepend(rows, decoder.embed(params, tokens))
+    before, params = adapter.known(for_all, embeddings.dtype), adapter.changed(params, for_all)
+    if before is None:
+        hidden = decoder.hidden(params, embeddings)[:, rows.shape[1] :]
+    else:
+        places = jnp.broadcast_to(rows.shape[1] + jnp.arange(tokens.shape[1]), tokens.shape)
+        hidden = decoder.hidden_at(params, embeddings, places, "none", before)
     real = jnp.arange(tokens.shape[1])[None, :] < lengths[:, None]
     return jnp.where(real[..., None], decoder.project(params, hidden), 0.0)
 

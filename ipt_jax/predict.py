@@ -31,6 +31,8 @@ from ipt_jax.workdir.locks import try_lock
 if TYPE_CHECKING:
     import numpy as np
 
+    from ipt_jax.adapters.injection import Injection
+    from ipt_jax.adapters.trained import TrainedAdapter
     from ipt_jax.decoding.strategy import Generation
     from ipt_jax.models.loading import FrozenLM
 
@@ -74,13 +76,15 @@ class _Job:
     """What is to be continued, and by what.
 
     Attributes:
-      prompt: f32[P, E].
+      prompt_hash: of what was trained.
+      injected: what the decoder gets of it.
       tokens: of each input, by its id.
       said: what is done with an input, in one line.
     """
 
     lm: FrozenLM
-    prompt: np.ndarray
+    prompt_hash: str
+    injected: Injection
     search: Search
     tokens: dict[str, Sequence[int]]
     said: str
@@ -93,9 +97,17 @@ class _Job:
     def _shared(self) -> dict[str, str]:
         return {
             "model": _hash(f"{self.lm.fingerprint}:{self.lm.dtype}".encode()),
-            "prompt": _hash(self.prompt.tobytes()),
+            "prompt": self.prompt_hash,
             "search": _hash(canonical_json(dataclasses.asdict(self.search))),
         }
+
+
+def _hash_of(prompt: np.ndarray | TrainedAdapter | None) -> str:
+    import numpy as np
+
+    if prompt is None or isinstance(prompt, np.ndarray):
+        return _hash(b"" if prompt is None else prompt.tobytes())
+    return prompt.digest()[:12]
 
 
 def _hash(content: bytes) -> str:
@@ -104,7 +116,6 @@ def _hash(content: bytes) -> str:
 
 def main(argv: list[str]) -> None:
     log.show_progress()
-    import jax
     from tqdm import tqdm
 
     from ipt_jax.decoding.generation import generate
@@ -119,7 +130,7 @@ def main(argv: list[str]) -> None:
         with tqdm(total=len(inputs), initial=len(inputs) - len(waiting), desc="decode", unit="row") as progress:
             for batch in generate(
                 job.lm,
-                jax.device_put(job.prompt[None]),
+                job.injected,
                 [Request(job.tokens[id], id=id, name=f"{_INPUT.value}, id {id!r}") for id in waiting],
                 job.search,
                 batch_size=_BATCH_SIZE.value,
@@ -135,9 +146,8 @@ def main(argv: list[str]) -> None:
 
 def _job(inputs: dict[str, str]) -> _Job:
     """Loads what the flags name, and lays the inputs out."""
-    import numpy as np
 
-    from ipt_jax.adapters.files import check_prompt, load_prompt
+    from ipt_jax.adapters.trained import TrainedAdapter, injection_of, load_adapter
     from ipt_jax.experiment.finished_run import is_run, load_run
     from ipt_jax.models import loading
 
@@ -148,14 +158,18 @@ def _job(inputs: dict[str, str]) -> _Job:
         run.search = dataclasses.replace(run.search, **given)
         rows = run.rows(list(inputs), list(inputs.values()))
         tokens = {id: row.tokens for id, row in zip(inputs, rows, strict=True)}
-        return _Job(run.lm, run.prompt, run.search, tokens, run.describe())
+        return _Job(run.lm, _hash_of(run.prompt), injection_of(run.prompt, run.lm), run.search, tokens, run.describe())
     if not _MODEL.value:
         raise InputError("--model must be given, unless --prompt is the folder of a run and --raw is not given")
-    prompt = load_prompt(_PROMPT.value) if _PROMPT.value else None
+    prompt = load_adapter(_PROMPT.value) if _PROMPT.value else None
     lm = loading.load(_MODEL.value, dtype=loading.resolve_dtype(_DTYPE.value))
-    prompt = np.ascontiguousarray(check_prompt(prompt, lm))
-    said = f"the text of each input as it is, after {len(prompt)} prompt rows, is continued by {lm.name}"
-    return _Job(lm, prompt, Search(**given), {id: lm.tokenizer.encode_input(text) for id, text in inputs.items()}, said)
+    injected = injection_of(prompt, lm)
+    changed = f" with {prompt.kind}" if isinstance(prompt, TrainedAdapter) else ""
+    said = (
+        f"the text of each input as it is, after {injected.positions} prompt rows, is continued by {lm.name}{changed}"
+    )
+    tokens = {id: lm.tokenizer.encode_input(text) for id, text in inputs.items()}
+    return _Job(lm, _hash_of(prompt), injected, Search(**given), tokens, said)
 
 
 def _waiting(job: _Job, output: Path) -> list[str]:

@@ -120,12 +120,9 @@ def check_prompt(prompt: np.ndarray | None, lm: FrozenLM) -> np.ndarray:
     width = lm.decoder.config.embed_dim
     if prompt is None:
         return np.zeros((0, width), np.float32)
-    if isinstance(prompt, Prompt) and prompt.fingerprint and lm.fingerprint not in ("", prompt.fingerprint):
-        raise InputError(
-            f"the prompt was trained on {prompt.model or 'another model'} (weights {prompt.fingerprint[:12]}), not on "
-            f"{lm.name} (weights {lm.fingerprint[:12]}); use that model, or, to try it all the same, the prompt as a "
-            "plain array: python -m ipt_jax.export --format=npy"
-        )
+    if isinstance(prompt, Prompt):
+        way_out = "; use that model, or, to try it all the same, the prompt as a plain array: python -m ipt_jax.export "
+        check_fingerprint("the prompt", prompt.model, prompt.fingerprint, lm, way_out + "--format=npy")
     try:
         with np.errstate(over="ignore"):  # what is beyond float32 is infinite there
             rows = np.asarray(prompt, np.float32)
@@ -136,6 +133,15 @@ def check_prompt(prompt: np.ndarray | None, lm: FrozenLM) -> np.ndarray:
     if not np.isfinite(rows).all():
         raise InputError("the prompt has entries that are not finite")
     return rows
+
+
+def check_fingerprint(what: str, model: str, fingerprint: str, lm: FrozenLM, way_out: str = "; use that one") -> None:
+    """Raises InputError for what was trained on another model than `lm`, where both are known."""
+    if fingerprint and lm.fingerprint not in ("", fingerprint):
+        raise InputError(
+            f"{what} was trained on {model or 'another model'} (weights {fingerprint[:12]}), not on {lm.name} (weights "
+            f"{lm.fingerprint[:12]}){way_out}"
+        )
 
 
 def _from_folder(path: Path) -> Prompt:
@@ -191,6 +197,15 @@ def _from_safetensors(path: Path) -> Prompt:
 
 def _from_orbax(folder: Path, steps: Sequence[int]) -> Prompt:
     """The best prompt of the newest checkpoint that can be read. Of a run of ours, its prompt's file says the model."""
+    best = best_of_orbax(folder, steps)
+    if list(best) != [""]:
+        raise InputError(f"{folder} holds an adapter of {', '.join(best)}, and no soft prompt")
+    beside = folder.parent / "prompt.safetensors"
+    return _checked(best[""], folder, prompt_metadata(beside) if beside.is_file() else {})
+
+
+def best_of_orbax(folder: Path, steps: Sequence[int]) -> dict[str, np.ndarray]:
+    """The best of the newest checkpoint of one member that can be read: arrays by name, a soft prompt under ""."""
     flat = None
     for step in steps:
         try:
@@ -203,16 +218,15 @@ def _from_orbax(folder: Path, steps: Sequence[int]) -> Prompt:
             flat = None
     if flat is None:
         raise InputError(f"{folder}: none of its checkpoints ({', '.join(map(str, steps[:5]))}) can be read")
-    if "best_prompt" not in flat:
+    best = {name: np.asarray(array) for name, array in flat.items() if name.partition(".")[0] == "best_prompt"}
+    if not best:
         raise InputError(f"{folder}: checkpoint {step} holds {sorted(flat)}, but no best_prompt")
-    best = np.asarray(flat["best_prompt"])
-    if best.ndim != 3 or len(best) != 1:
+    members = {len(array) if array.ndim > 2 else 0 for array in best.values()}
+    if members != {1}:
         raise InputError(
-            f"{folder} holds a population of {len(best) if best.ndim else 0} prompts; give the checkpoints of one "
-            "run's folder"
+            f"{folder} holds a population of {max(members)} prompts; give the checkpoints of one run's folder"
         )
-    beside = folder.parent / "prompt.safetensors"
-    return _checked(best[0], folder, prompt_metadata(beside) if beside.is_file() else {})
+    return {name.removeprefix("best_prompt").removeprefix("."): array[0] for name, array in best.items()}
 
 
 def _checked(rows: np.ndarray, path: Path, metadata: Mapping[str, str]) -> Prompt:

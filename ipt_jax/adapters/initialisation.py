@@ -15,6 +15,7 @@ import numpy as np
 from ipt_jax import seeds
 from ipt_jax.adapters.files import check_prompt, load_prompt
 from ipt_jax.errors import InputError
+from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.runtime import mesh, named_parts, processes
@@ -85,6 +86,15 @@ def initial_rows(lm: FrozenLM, settings: Any, examples: Callable[[], Sequence[Ma
             f"finite; a prompt of layout.prompt_tokens={rows} before {lm.name} is f32[{rows}, {width}]"
         )
     return made
+
+
+def check_positions(settings: Any, config: DecoderConfig) -> None:
+    """Raises InputError where the positions of a prompt or a prefix leave none of the model's for a token."""
+    if settings.layout.prompt_tokens >= config.max_positions:
+        raise InputError(
+            f"config.layout.prompt_tokens={settings.layout.prompt_tokens} leaves none of the model's "
+            f"{config.max_positions} positions to the input"
+        )
 
 
 def check_initialisation(name: str, place: str = "config.prompt.initialisation") -> Callable[..., np.ndarray] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 
 from ipt_jax.models.attention.rule import Pair
 from ipt_jax.models.changes import Changed, Changes
@@ -44,9 +45,27 @@ class Injection(NamedTuple):
         weights = jax.tree.map(lambda x: _layers_first(spread(x)), self.changes.weights)
         return Changed(params, Changes(weights, self.changes.rule))
 
+    def changed_for(self, params: Any, members: jax.Array) -> Any:
+        """The decoder's parameters for rows of members i32[B], in any order, with the changes, if there are any."""
+        return changed_for(params, self.changes, members)
+
     def known(self, spread: Any, dtype: Any) -> Pair | None:
         """Keys and values [L, I, J, Q, G, H], as `FrozenDecoder.hidden_at` takes them; `spread` as in `changed`."""
         return jax.tree.map(lambda x: _layers_first(spread(x)).astype(dtype), self.before)
+
+
+def changed_for(params: Any, changes: Changes | None, members: jax.Array) -> Any:
+    """See `Injection.changed_for`; `changes` are those of an injection."""
+    if changes is None:
+        return params
+    weights = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1)[:, :, None], changes.weights)
+    alone = jax.tree.leaves(weights)[0].shape[1] == 1
+    return Changed(params, Changes(weights, changes.rule, None if alone else members))
+
+
+def for_all(x: jax.Array) -> jax.Array:
+    """[1, …] → [1, 1, …], the `spread` of one adapter that all rows go by."""
+    return x[:, None]
 
 
 def _layers_first(x: jax.Array) -> jax.Array:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ipt_jax.adapters.initialisation import initial_rows
+from ipt_jax.adapters.initialisation import check_positions, initial_rows
 from ipt_jax.adapters.injection import Adapter, Injection
 from ipt_jax.adapters.lora import LoRAKind
 from ipt_jax.adapters.prefix import PrefixKind
@@ -50,6 +50,9 @@ class Kind(Protocol):
     def inject(self, folded: Any) -> Injection:
         """What the decoder gets of what is kept."""
 
+    def misfit(self, arrays: Mapping[str, np.ndarray], config: DecoderConfig) -> str:
+        """Why what is kept of one member cannot be put into this model; nothing where it can."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SoftPromptKind:
@@ -63,7 +66,7 @@ class SoftPromptKind:
         return settings["layout"]["prompt_tokens"] > 0
 
     def check(self, settings: Any, config: DecoderConfig) -> None:
-        pass
+        check_positions(settings, config)
 
     def shapes(self, settings: Any, config: DecoderConfig) -> dict[str, tuple[int, ...]]:
         return {"": (settings.layout.prompt_tokens, config.embed_dim)}
@@ -90,10 +93,14 @@ class SoftPromptKind:
     def inject(self, folded: Any) -> Injection:
         return Injection(folded)
 
+    def misfit(self, arrays: Mapping[str, np.ndarray], config: DecoderConfig) -> str:
+        return ""  # its file has one array, which `files.check_prompt` looks at
+
 
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (SoftPromptKind(), PrefixKind(), LoRAKind())}
 
 
 def kind_of(settings: Any) -> Kind:
-    """The kind that a run's settings name."""
-    return KINDS[settings["adapter"]["kind"]]
+    """The kind that a run's settings name; without a name, or an adapter at all, the soft prompt (of no rows)."""
+    adapter = settings["adapter"]
+    return KINDS[adapter["kind"] if adapter else "prompt"]

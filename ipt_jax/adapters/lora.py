@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -61,7 +61,8 @@ class LoRAKind:
     at_positions: bool = False
 
     def present(self, settings: Any) -> bool:
-        return True
+        """Untrained and taken from nowhere, it changes nothing."""
+        return bool((settings["training"] and settings["training"]["steps"]) or settings["prompt"]["source"])
 
     def check(self, settings: Any, config: DecoderConfig) -> None:
         check_places(targets_of(settings), config, f"config.adapter.targets={settings.adapter.targets!r}")
@@ -99,6 +100,20 @@ class LoRAKind:
 
     def inject(self, folded: Any) -> Injection:
         return inject(folded)
+
+    def misfit(self, arrays: Mapping[str, np.ndarray], config: DecoderConfig) -> str:
+        widths = places(config)
+        for target in sorted({name.rpartition(".")[0] for name in arrays}):
+            if target not in widths:
+                return f"it changes {target!r}, where the model has {', '.join(widths)}"
+            if missing := {f"{target}.down", f"{target}.up"} - set(arrays):
+                return f"it has no {missing.pop()}"
+            down, up = arrays[f"{target}.down"].shape, arrays[f"{target}.up"].shape
+            layers, (before, after) = config.num_layers, widths[target]
+            if len(down) != 3 or up[:2] != (layers, down[-1]) or (down[:2], up[2:]) != ((layers, before), (after,)):
+                wanted = f"[{layers}, {before}, rank] and [{layers}, rank, {after}]"
+                return f"{target} is {list(down)} and {list(up)}, where the model needs {wanted}"
+        return "" if arrays else "it is empty"
 
 
 def targets_of(settings: Any) -> tuple[str, ...]:

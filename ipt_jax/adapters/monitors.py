@@ -57,14 +57,18 @@ def complaint(rows: Sequence[Mapping[str, Any]], after: int) -> str | None:
 
 
 def summary(
-    lm: FrozenLM, prompt: np.ndarray, rows: Sequence[Mapping[str, Any]], best_step: int, warn_after: int
+    lm: FrozenLM, prompt: np.ndarray | None, rows: Sequence[Mapping[str, Any]], best_step: int, warn_after: int
 ) -> dict[str, Any]:
-    """What a result says of its prompt: size and distance moved at `best_step`, the words near it, the complaint."""
+    """What a result says of its adapter: size and distance moved at `best_step`, the words near it, the complaint.
+
+    Args:
+      prompt: f32[P, E]; None where no rows were trained, which alone are near words.
+    """
     kept = next((row for row in rows if row["step"] == best_step and "dev_loss" in row), {})
     return {
         "prompt_norm": kept.get("prompt_norm"),
         "prompt_moved": kept.get("prompt_moved"),
-        "nearest_words": nearest_words(lm, prompt),
+        "nearest_words": None if prompt is None else nearest_words(lm, prompt),
         "complaint": complaint(rows, warn_after),
     }
 

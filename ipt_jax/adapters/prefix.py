@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ import numpy as np
 from flax import nnx
 
 from ipt_jax import seeds
-from ipt_jax.adapters.initialisation import NOISE, initial_rows, noise
+from ipt_jax.adapters.initialisation import NOISE, check_positions, initial_rows, noise
 from ipt_jax.adapters.injection import Injection
 from ipt_jax.adapters.soft_prompt import PromptMLP
 from ipt_jax.errors import InputError
@@ -91,6 +91,7 @@ class PrefixKind:
         return settings["layout"]["prompt_tokens"] > 0
 
     def check(self, settings: Any, config: DecoderConfig) -> None:
+        check_positions(settings, config)
         if settings.adapter.freeze_first and settings.prompt.reparameterisation != "none":
             raise InputError(
                 "config.adapter.freeze_first=True needs prompt.reparameterisation='none': an MLP moves all positions"
@@ -142,6 +143,14 @@ class PrefixKind:
 
     def inject(self, folded: Any) -> Injection:
         return inject(folded)
+
+    def misfit(self, arrays: Mapping[str, np.ndarray], config: DecoderConfig) -> str:
+        if set(arrays) != {"keys", "values"} or arrays["keys"].shape != arrays["values"].shape:
+            return f"it holds {', '.join(arrays)}, where keys and values of one shape are wanted"
+        shape, wanted = arrays["keys"].shape, (config.num_layers, config.num_kv_heads, config.head_dim)
+        if len(shape) != 4 or (shape[0], *shape[2:]) != wanted:
+            return f"its keys are {list(shape)}; the model's are {[wanted[0], 'positions', *wanted[1:]]}"
+        return ""
 
 
 def _shape(settings: Any, config: DecoderConfig) -> tuple[int, int, int, int]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 import jax
 from jax.sharding import Mesh
 
+from ipt_jax.adapters.injection import Injection
 from ipt_jax.decoding import strategy
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.schedule import plan, rows_that_fit
@@ -63,17 +64,17 @@ def check_finite(log_probability: float, model: str, name: str) -> None:
 
 def generate(
     lm: FrozenLM,
-    prompts: jax.Array,
+    adapters: Injection | jax.Array,
     requests: Sequence[Request],
     search: Search,
     *,
     batch_size: int = 0,
     devices: Mesh | None = None,
 ) -> Iterator[list[tuple[Request, Generation]]]:
-    """Continues rows of token ids; rows of many prompts are decoded together.
+    """Continues rows of token ids; rows of many adapters are decoded together.
 
     Args:
-      prompts: f32[K, P, E]; a request's `adapter` says which is its own.
+      adapters: what K adapters inject, or prompt rows f32[K, P, E]; a request's `adapter` says which is its own.
       search: how to continue them.
       batch_size: at most so many rows decoded together (with beams, so many rows of `num_beams` beams); 0: as many
         as fit the device's memory and make it faster.
@@ -88,7 +89,8 @@ def generate(
     """
     if not requests:
         return
-    decoder, params, prompt_rows = lm.decoder, lm.params, prompts.shape[1]
+    adapters = Injection.of(adapters)
+    decoder, params, prompt_rows = lm.decoder, lm.params, adapters.positions
     limit = decoder.config.max_positions
     check_lengths(decoder, prompt_rows, requests, search.max_new_tokens)
     ends = search.eos_token_id or lm.tokenizer.eos_ids
@@ -98,13 +100,13 @@ def generate(
     stops = mesh.put(stops, None if devices is None else mesh.replicated(devices))
     spread = mesh.Spread() if devices is None else mesh.Spread(**devices.shape)
     budget = processes.least(device_budget()) - 2 * bytes_on_device(params)  # stacked, and layer by layer
-    shared, places = share_prefix(decoder, params, prompts, requests, _PREFIXES * budget)
+    shared, places = share_prefix(decoder, params, adapters, requests, _PREFIXES * budget)
     fitting = spread.data * rows_that_fit(
         decoder.config,
         search,
         positions=prompt_rows + max(len(each.tokens) for each in requests),
         itemsize=jax.tree.leaves(params)[0].dtype.itemsize,
-        budget=budget - (0 if shared is prompts else bytes_on_device(shared)),
+        budget=budget - (0 if shared is adapters.rows else bytes_on_device(shared)) - bytes_on_device(adapters.changes),
         parts=spread.model,
     )
     most = batch_size or spread.data * (MOST_ON_CPU if jax.default_backend() == "cpu" else MOST)
@@ -117,7 +119,8 @@ def generate(
         chosen = plan([len(row.request.tokens) for row in waiting], size, limit - prompt_rows, share=spread.data)
         done: set[Request] = set()
         try:
-            for finished, decoded in Slots(static, Frozen(params, shared, stops), chosen, waiting).decode():
+            frozen = Frozen(params, shared, stops, adapters.changes)
+            for finished, decoded in Slots(static, frozen, chosen, waiting).decode():
                 # What is generated goes on after the input: a space at its start is its own.
                 texts = strategy.finish(decoded, lm.tokenizer.continuation, search)
                 done.update(finished)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ipt_jax.adapters.injection import Injection, for_all
 from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.runtime.programs import program
@@ -27,21 +28,23 @@ class Scored:
 
 @functools.partial(jax.jit, static_argnames="decoder")
 def log_probabilities(
-    decoder: FrozenDecoder, params: Any, prompt: jax.Array, tokens: jax.Array, places: jax.Array, targets: jax.Array
+    decoder: FrozenDecoder, params: Any, adapter: Injection, tokens: jax.Array, places: jax.Array, targets: jax.Array
 ) -> jax.Array:
     """f32[B, R]: log-probabilities of `targets` i32[B, R].
 
     Args:
-      prompt: f32[P, E], before every row.
+      adapter: of one member, before every row and in it.
       tokens: i32[B, T], padded on the right.
-      places: i32[B, R], the position, prompt rows counted, whose hidden state predicts each target.
+      places: i32[B, R], the position, those of the adapter counted, whose hidden state predicts each target.
     """
-    embeddings, before, known = decoder.embed(params, tokens), None, max(len(prompt) - 1, 0)
-    if len(prompt):  # its last row may have to predict a target: every row has it
-        last = jnp.broadcast_to(prompt[None, -1:], (len(tokens), 1, prompt.shape[-1]))
-        embeddings = prepend(last, embeddings)
-    if known:
-        made = decoder.beginning(params, prompt[None, :known].astype(embeddings.dtype), "none")
+    embeddings, rows = decoder.embed(params, tokens), adapter.rows
+    params, before = adapter.changed(params, for_all), adapter.known(for_all, embeddings.dtype)
+    known, first = adapter.positions, max(rows.shape[1] - 1, 0)
+    if rows.shape[1]:  # the last of them may have to predict a target: every row has it
+        last = jnp.broadcast_to(rows[:, -1:], (len(tokens), 1, rows.shape[-1]))
+        embeddings, known = prepend(last, embeddings), known - 1
+    if first:
+        made = decoder.beginning(params, rows[:, :first].astype(embeddings.dtype), "none", before)
         before = jax.tree.map(lambda x: x[:, :, None], made)
     logits = decoder.project(params, decoder.hidden_at(params, embeddings, places - known, "none", before))
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
@@ -51,7 +54,7 @@ def log_probabilities(
 def score(
     decoder: FrozenDecoder,
     params: Any,
-    prompt: jax.Array,
+    adapter: Injection | jax.Array,
     rows: Sequence[tuple[Sequence[int], Sequence[int]]],
     *,
     batch_size: int,
@@ -62,24 +65,26 @@ def score(
     8, predicts the 9, and position 5, the 9, predicts the 5.
 
     Args:
-      prompt: f32[P, E]; P may be 0.
-      rows: pairs of input and continuation; an input may be empty only behind a prompt. Together they must fit the
+      adapter: of one member, or prompt rows f32[1, P, E]; P may be 0.
+      rows: pairs of input and continuation; an input may be empty only behind prompt rows. Together they must fit the
         model's positions (checked by the caller).
       batch_size: rows run together.
     """
+    adapter = Injection.of(adapter)
+    before = adapter.positions
     order = sorted(range(len(rows)), key=lambda i: sum(map(len, rows[i])))
     while order:
         batch, order = order[-batch_size:], order[:-batch_size]
-        width = min(bucket(sum(map(len, rows[batch[-1]]))), decoder.config.max_positions - len(prompt))
+        width = min(bucket(sum(map(len, rows[batch[-1]]))), decoder.config.max_positions - before)
         count = min(bucket(max(len(rows[i][1]) for i in batch), smallest=8), width)
         tokens = np.zeros((batch_size, width), np.int32)
         places, targets = np.zeros((batch_size, count), np.int32), np.zeros((batch_size, count), np.int32)
         for b, i in enumerate(batch):
             source, target = rows[i]
             tokens[b, : len(source) + len(target)] = [*source, *target]
-            places[b, : len(target)] = len(prompt) + len(source) - 1 + np.arange(len(target))
+            places[b, : len(target)] = before + len(source) - 1 + np.arange(len(target))
             targets[b, : len(target)] = target
-        arguments = decoder, params, prompt, tokens, places, targets
+        arguments = decoder, params, adapter, tokens, places, targets
         found = np.asarray(program(log_probabilities, *arguments)(*arguments[1:]))
         for b, i in enumerate(batch):
             each = tuple(float(x) for x in found[b, : len(rows[i][1])])

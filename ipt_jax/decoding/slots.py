@@ -20,7 +20,8 @@ from jax.sharding import Mesh, NamedSharding
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.schedule import Group, Plan
 from ipt_jax.decoding.shared_beginnings import Prefix
-from ipt_jax.decoding.strategy import Decoded, Model, Rows, Strategy, prefill, run
+from ipt_jax.decoding.strategy import Decoded, Entering, Model, Rows, Strategy, prefill, run
+from ipt_jax.models.changes import Changes
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import cache_spec
 from ipt_jax.runtime import compiling, mesh
@@ -42,28 +43,20 @@ class Static(NamedTuple):
 
 
 class Frozen(NamedTuple):
-    """What no step changes: parameters and stops as in `strategy.Model`, prompts as in `strategy.prefill`."""
+    """What no step changes: parameters, stops and changes as in `strategy.Model`, beginnings as in `prefill`."""
 
     params: Any
-    prompts: jax.Array | Prefix
+    beginnings: jax.Array | Prefix
     stops: jax.Array
+    changes: Changes | None = None
 
 
 class Waiting(NamedTuple):
-    """A row that is to be decoded: which of the prompts it begins with, and u32[R, 2] that it draws with, or None."""
+    """A row that is to be decoded: which beginning it has, and u32[R, 2] that it draws with, or None."""
 
     request: Request
     place: int
     key: np.ndarray | None
-
-
-class _Group(NamedTuple):
-    """A group's rows on the devices: i32[b], i32[b, width], i32[b], and u32[b, R, 2] or None."""
-
-    places: jax.Array
-    tokens: jax.Array
-    lengths: jax.Array
-    keys: jax.Array | None
 
 
 class Slots:
@@ -78,7 +71,7 @@ class Slots:
         plan, started, before = self.plan, time.monotonic(), compilations()
         widths = sorted({group.width for group in plan.groups})
         seconds = _COMPILE_WIDTH * len(widths) + _COMPILE_LAYER * static.decoder.config.num_layers * len(plan.contexts)
-        shape = (plan.slots, plan.entering, *widths, plan.contexts, *flat(self._frozen.prompts))
+        shape = (plan.slots, plan.entering, *widths, plan.contexts, *flat(self._frozen.beginnings))
         compiling.expect("the programs for decoding", seconds, (static, shape))
         self._layers = program(_unstack, static, params)(params)
         arguments = {group.width: (self._frozen, self._arrays(group)) for group in plan.groups}
@@ -99,7 +92,7 @@ class Slots:
             if c < wide
         }
         until = entry = np.int32(0)
-        model = params, self._layers, self._frozen.stops
+        model = params, self._layers, self._frozen.stops, self._frozen.changes
         self._advance = {c: program(_advance, static, model, *slots[c], entry, until) for c in slots}
         if fresh := compilations() - before:
             _log.info("compiled %d programs for decoding in %.1f s", fresh, time.monotonic() - started)
@@ -109,7 +102,7 @@ class Slots:
         plan, waiting = self.plan, list(self.plan.groups)
         owner = np.full(plan.slots, -1)  # the row in each slot
         context, entry, state = plan.contexts[0], np.int32(0), self._empty()
-        model = self._frozen.params, self._layers, self._frozen.stops
+        model = self._frozen.params, self._layers, self._frozen.stops, self._frozen.changes
         while waiting or (owner >= 0).any():
             while waiting and (owner < 0).sum() >= plan.entering:
                 group = waiting.pop(0)
@@ -139,16 +132,17 @@ class Slots:
         needed = max([group.width, *(len(self._work[i].request.tokens) for i in owner if i >= 0)])
         return min(c for c in self.plan.contexts if c >= needed)
 
-    def _arrays(self, group: Group) -> _Group:
+    def _arrays(self, group: Group) -> Entering:
         rows = [self._work[i] for i in group.rows]
         rows += rows[-1:] * (self.plan.entering - len(rows))
         tokens = np.zeros((len(rows), group.width), np.int32)
         for padded, row in zip(tokens, rows, strict=True):
             padded[: len(row.request.tokens)] = row.request.tokens
         places = np.array([row.place for row in rows], np.int32)
+        members = np.array([row.request.adapter for row in rows], np.int32)
         lengths = np.array([len(row.request.tokens) for row in rows], np.int32)
         keys = None if rows[0].key is None else np.stack([row.key for row in rows])
-        return mesh.put(_Group(places, tokens, lengths, keys), _over_data(self._devices))
+        return mesh.put(Entering(places, members, tokens, lengths, keys), _over_data(self._devices))
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -164,9 +158,9 @@ def _empty(static: Static) -> Any:
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _enter(static: Static, frozen: Frozen, group: _Group) -> tuple[Rows, Any]:
+def _enter(static: Static, frozen: Frozen, group: Entering) -> tuple[Rows, Any]:
     """Runs a group's inputs and chooses the first token of each."""
-    rows, last_hidden = prefill(static.decoder, frozen.params, frozen.prompts, *group)
+    rows, last_hidden = prefill(static.decoder, frozen.params, frozen.beginnings, group, frozen.changes)
     model = Model(static.decoder, frozen.params, (), frozen.stops)  # no step is made: no layers
     return _spread(static, (rows, static.strategy.begin(model, rows, last_hidden)))
 

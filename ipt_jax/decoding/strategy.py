@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import numpy as np
 
+from ipt_jax.adapters.injection import changed_for
 from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.shared_beginnings import Prefix
 from ipt_jax.decoding.stopping import STOP_NAMES, STOP_TEXT, StopTokenizer, first_stop
 from ipt_jax.models.attention.cached import Cursor, Pair
+from ipt_jax.models.changes import Changes
 from ipt_jax.models.decoder import FrozenDecoder
 
 
@@ -63,6 +65,7 @@ class Rows(NamedTuple):
       context_lengths: i32[B], prompt rows counted.
       tokens, lengths: i32[B, T], i32[B], the inputs; padded on the right.
       keys: u32[B, R, 2] from `sampling.row_keys`, for R answers of each row; None where nothing is drawn.
+      members: i32[B], whose adapter each row goes by.
     """
 
     context: tuple[Pair, ...]
@@ -70,6 +73,22 @@ class Rows(NamedTuple):
     tokens: jax.Array
     lengths: jax.Array
     keys: jax.Array | None
+    members: jax.Array
+
+
+class Entering(NamedTuple):
+    """Rows that are to be run for the first time.
+
+    Attributes:
+      places: i32[B], which of the beginnings each has.
+      members, tokens, lengths, keys: as in `Rows`; every length at least 1, or a beginning has rows.
+    """
+
+    places: jax.Array
+    members: jax.Array
+    tokens: jax.Array
+    lengths: jax.Array
+    keys: jax.Array | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,12 +98,14 @@ class Model:
     Attributes:
       layers: `params`, the blocks layer by layer, from `decoder.unstack`.
       stops: integers[S, V] from `stop_table`, or i32[V] with the kind of each token.
+      changes: of linear maps, weights [K, L, …], by the adapters of K members; or None.
     """
 
     decoder: FrozenDecoder
     params: Any
     layers: tuple[Any, ...]
     stops: jax.Array
+    changes: Changes | None = None
 
     def step(
         self,
@@ -105,7 +126,7 @@ class Model:
         """
         embeddings = self.decoder.embed(self.params, newest)
         return self.decoder.step(
-            self.params,
+            changed_for(self.params, self.changes, rows.members),
             self.layers,
             embeddings,
             rows.context,
@@ -139,33 +160,31 @@ class Strategy(Protocol):
 def prefill(
     decoder: FrozenDecoder,
     params: Any,
-    prompts: jax.Array | Prefix,
-    prompt_index: jax.Array,
-    tokens: jax.Array,
-    lengths: jax.Array,
-    keys: jax.Array | None = None,
+    beginnings: jax.Array | Prefix,
+    entering: Entering,
+    changes: Changes | None = None,
 ) -> tuple[Rows, jax.Array]:
-    """Runs the soft prompt and the tokens of each row once.
+    """Runs what stands before each row, and its tokens, once.
 
     Args:
-      prompts: f32[K, P, E], where P may be 0; or the `Prefix` that begins with them.
-      prompt_index: i32[B], which prompt stands before each row.
-      tokens, lengths: i32[B, T], i32[B]; padded on the right, every length at least 1 or P at least 1.
-      keys: as in `Rows`.
+      beginnings: prompt rows f32[K, P, E], where P may be 0; or the `Prefix` that begins with them.
+      changes: as in `Model`.
 
     Returns:
       The rows, and the hidden states [B, D] of each one's last position.
     """
-    if isinstance(prompts, Prefix):
-        before, prompt_rows, covered = prompts.of_rows(prompt_index), prompts.prompt_rows, prompts.tokens
+    places, members, tokens, lengths, keys = entering
+    params = changed_for(params, changes, members)
+    if isinstance(beginnings, Prefix):
+        before, prompt_rows, covered = beginnings.of_rows(places), beginnings.prompt_rows, beginnings.tokens
         embeddings, last = decoder.embed(params, tokens[:, covered:]), lengths - covered - 1
     else:
-        before, prompt_rows = None, prompts.shape[1]
-        embeddings = prepend(prompts[prompt_index], decoder.embed(params, tokens))
+        before, prompt_rows = None, beginnings.shape[1]
+        embeddings = prepend(beginnings[places], decoder.embed(params, tokens))
         last = prompt_rows + lengths - 1
     last_hidden, (of_keys, of_values) = decoder.prefill(params, embeddings, last, before)
     context = tuple(zip(of_keys, of_values, strict=True))  # one pair a layer, cut out of the stack once
-    return Rows(context, prompt_rows + lengths, tokens, lengths, keys), last_hidden
+    return Rows(context, prompt_rows + lengths, tokens, lengths, keys, members), last_hidden
 
 
 def run(strategy: Strategy, model: Model, rows: Rows, carried: Any, entry: jax.Array, until: jax.Array | int) -> Any:

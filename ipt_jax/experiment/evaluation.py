@@ -11,6 +11,7 @@ import jax
 from jax.sharding import Mesh
 from tqdm import tqdm
 
+from ipt_jax.adapters.injection import Injection
 from ipt_jax.decoding import generation
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
@@ -38,7 +39,7 @@ class Member:
 
 def predict(
     lm: FrozenLM,
-    prompts: jax.Array,
+    adapters: Injection | jax.Array,
     members: Sequence[Member],
     search: Search,
     *,
@@ -51,7 +52,7 @@ def predict(
     Rows that an earlier, killed process wrote are kept and not decoded again.
 
     Args:
-      prompts: f32[K, P, E], one per member.
+      adapters: what is injected for the K members; prompt rows f32[K, P, E] alone, or more.
     """
     asked: dict[Request, int] = {}  # and which example of its member's split each is
     finished = processes.from_first(lambda: [_finished(member.predictions) for member in members])
@@ -62,7 +63,7 @@ def predict(
     total = sum(len(member.split.rows) for member in members)
     is_first = processes.is_first()  # all processes decode every row together; the first one writes
     with tqdm(total=total, initial=total - len(asked), desc=title, unit="example", disable=not is_first) as progress:
-        for batch in generation.generate(lm, prompts, list(asked), search, batch_size=batch_size, devices=devices):
+        for batch in generation.generate(lm, adapters, list(asked), search, batch_size=batch_size, devices=devices):
             rows: dict[int, list[dict[str, Any]]] = {}
             for request, generated in batch if is_first else ():
                 split = members[request.adapter].split

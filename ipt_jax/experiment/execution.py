@@ -9,17 +9,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import ml_collections
 import numpy as np
 
 from ipt_jax import retrieval
-from ipt_jax.adapters.files import load_prompt
 from ipt_jax.decoding import slots
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.stopping import check_ends
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import evaluation, jobs, outcome
-from ipt_jax.experiment.of_run import rows_of, start_of
+from ipt_jax.experiment.of_run import rows_of, start_of, trained_arrays, trained_file
 from ipt_jax.experiment.population import Member, arrange, describe_training, together, train_population
 from ipt_jax.experiment.run import Run
 from ipt_jax.models import loading
@@ -64,7 +64,9 @@ class Execution:
         compiled = compilations()
         preparer = self.preparer(group[0].settings)
         search = Search(**group[0].settings.decoding.to_dict())
-        check_ends(search.eos_token_id or (), preparer.lm.decoder.config.vocab_size)  # before hours of training
+        # Both before hours of training.
+        check_ends(search.eos_token_id or (), preparer.lm.decoder.config.vocab_size)
+        group[0].adapter.check(group[0].settings, preparer.lm.decoder.config)
         trained = [run for run in group if run.steps]
         failed = self._train(preparer, trained, title) if trained else {}
         pending = jobs.unfinished([run for run in group if run.id not in failed], self.workdir)
@@ -81,18 +83,18 @@ class Execution:
         settings, started = runs[0].settings, time.monotonic()
         folders = [self._folder(run) for run in runs]
         processes.from_first(lambda: _describe(preparer.lm, runs, folders))
-        members, prompts = [], []
+        members, adapters = [], []
         for run, folder in zip(runs, folders, strict=True):
             split = rows_of(preparer, run, run.settings.task.split, with_target=False)
             members.append(evaluation.Member(preparer.task, split, folder.predictions))
             if run.steps:
-                prompts.append(processes.arrays_from_first(lambda folder=folder: load_prompt(folder.path)))
+                adapters.append(trained_arrays(folder, run, preparer.lm))
             else:
-                prompts.append(start_of(preparer, run, self.workdir))
+                adapters.append(start_of(preparer, run, self.workdir))
         prepared = time.monotonic()
         evaluation.predict(
             preparer.lm,
-            mesh.put(np.stack(prompts), mesh.replicated(self.devices)),
+            runs[0].adapter.inject(mesh.put(_stacked(adapters), mesh.replicated(self.devices))),
             members,
             Search(**settings.decoding.to_dict()),
             batch_size=self.settings.decode_batch_size,
@@ -184,6 +186,11 @@ class Execution:
         return RunFolder(self.workdir, run.id)
 
 
+def _stacked(adapters: Sequence[Any]) -> Any:
+    """One tree of arrays for each member → one tree, with a leading member axis."""
+    return jax.tree.map(lambda *leaves: np.stack([np.asarray(leaf) for leaf in leaves]), *adapters)
+
+
 def _write(folder: RunFolder, result: dict[str, Any]) -> None:
     """Finishes a run, and says what it came to: the first number of an experiment stands there before its last run."""
     folder.finish(result)
@@ -200,7 +207,7 @@ def _describe(lm: loading.FrozenLM, runs: Sequence[Run], folders: Sequence[RunFo
     for run, folder in zip(runs, folders, strict=True):
         known = read_json(folder.run_json) if folder.run_json.exists() else None
         before = lm.fingerprint if known is None else known.get("model_fingerprint", lm.fingerprint)
-        begun = any(path.exists() for path in (folder.metrics, folder.prompt, folder.predictions))
+        begun = any(path.exists() for path in (folder.metrics, trained_file(folder, run), folder.predictions))
         if before != lm.fingerprint and begun:
             raise InputError(
                 f"{folder.path} was begun with other weights than config.model.source={run.settings.model.source!r} "

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
-from ipt_jax.adapters.files import check_prompt, load_prompt
+from ipt_jax.adapters.files import check_prompt
+from ipt_jax.adapters.kinds import kind_of
+from ipt_jax.adapters.trained import TrainedAdapter, injection_of, load_adapter
 from ipt_jax.decoding import generation
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
@@ -34,7 +34,7 @@ class FinishedRun:
       method: as tables call it.
       settings: the run's, as `run.json` has them.
       lm: its language model.
-      prompt: f32[P, E]; P = 0 without a soft prompt.
+      prompt: what was trained or taken: f32[P, E], where P = 0 without any, or another adapter of `load_adapter`.
       search: how it continues a row.
     """
 
@@ -51,7 +51,9 @@ class FinishedRun:
             revision="" if model else chosen.revision,
             attention=chosen.attention,
         )
-        self.prompt = check_prompt(load_prompt(folder) if self.settings.layout.prompt_tokens else None, self.lm)
+        found = load_adapter(folder) if self.settings.prompt else None
+        self.prompt = found if isinstance(found, TrainedAdapter) else check_prompt(found, self.lm)
+        self._injected = injection_of(self.prompt, self.lm)
         self.search = Search(**self.settings.decoding.to_dict())
         self._data_hash = str(described.get("data_hash"))
         self._prepared: Preparer | None = None
@@ -62,7 +64,10 @@ class FinishedRun:
         if layout.demonstrations:
             shown = f"{layout.demonstrations} demonstrations ({layout.retriever}) from the training data of its task"
         beams = f"{self.search.num_beams} beams" if self.search.num_beams > 1 else "greedy search"
+        kind = kind_of(self.settings)
         rows = f"{layout.prompt_tokens} prompt rows" if layout.prompt_tokens else "no soft prompt"
+        if kind.name != "prompt":
+            rows = f"{kind.title} of {layout.prompt_tokens} positions" if layout.prompt_tokens else kind.title
         chosen = "sampling" if self.search.do_sample else beams
         name = f"run {self._folder.run_id} ({self.method}) of {self.lm.name}"
         return f"inputs are continued as by {name}: {rows}, its template, {shown}, {chosen}"
@@ -89,9 +94,7 @@ class FinishedRun:
         rows = self.rows(ids, texts)
         requests = [Request(row.tokens, id=id, name=f"row {id}") for id, row in zip(ids, rows, strict=True)]
         results: dict[Request, Generation] = {}
-        for batch in generation.generate(
-            self.lm, jax.device_put(self.prompt[None]), requests, self.search, batch_size=batch_size
-        ):
+        for batch in generation.generate(self.lm, self._injected, requests, self.search, batch_size=batch_size):
             for request, generated in batch:
                 results[request] = generated
         return [results[request] for request in requests]

@@ -1,25 +1,67 @@
-"""What the settings of a run mean in other rooms: its rows, its overlap with training, its start."""
+"""What the settings of a run mean in other rooms: its rows, its overlap with training, its adapter."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ipt_jax.adapters.initialisation import initial_rows, loaded_rows
+from ipt_jax.adapters.files import load_prompt
+from ipt_jax.adapters.initialisation import loaded_rows
+from ipt_jax.adapters.trained import TrainedAdapter, checked_for, load_adapter
+from ipt_jax.errors import InputError
 from ipt_jax.experiment.run import Run
+from ipt_jax.models.loading import FrozenLM
 from ipt_jax.rows.preparation import PreparedSplit, Preparer, layout_of
+from ipt_jax.runtime import processes
 from ipt_jax.workdir.run_folder import RunFolder
 
 
-def start_of(preparer: Preparer, run: Run, workdir: Path) -> np.ndarray:
-    """f32[P, E], the rows that the run's prompt starts from: its own, or those that another run has trained."""
-    if run.source is not None:
-        return loaded_rows(
-            preparer.lm, RunFolder(workdir, run.source.id).checkpoints, run.settings.layout.prompt_tokens
-        )
-    limit = run.settings.limit.get("train", 0)
-    return initial_rows(preparer.lm, run.settings, lambda: preparer.split("train", limit))
+def start_of(preparer: Preparer, run: Run, workdir: Path) -> Any:
+    """What the run's adapter starts from, as its kind folds it: its own, or what a file has or another run trained.
+
+    Raises:
+      InputError: there is nothing to start from, or it is of another kind, shape or model.
+    """
+    lm, settings = preparer.lm, run.settings
+    source = RunFolder(workdir, run.source.id).checkpoints if run.source else settings.prompt and settings.prompt.source
+    if not source:
+        limit = settings.limit.get("train", 0)
+        return run.adapter.start(lm, settings, lambda: preparer.split("train", limit))
+    if run.adapter.name == "prompt":
+        return loaded_rows(lm, source, settings.layout.prompt_tokens)
+    shapes, place = run.adapter.shapes(settings, lm.decoder.config), f"config.prompt.source={str(source)!r}"
+
+    def read() -> dict[str, np.ndarray]:
+        loaded = load_adapter(source)
+        kind = loaded.kind if isinstance(loaded, TrainedAdapter) else "prompt"
+        if kind != run.adapter.name:
+            raise InputError(f"{place} is of kind {kind!r}, the run's {run.adapter.name!r}")
+        arrays = checked_for(loaded, lm)
+        found = {name: array.shape for name, array in arrays.items()}
+        if found != shapes:
+            raise InputError(f"{place} has {_listed(found)}; the run wants {_listed(shapes)}")
+        return arrays
+
+    return processes.arrays_from_first(read, like=dict.fromkeys(shapes, 0))
+
+
+def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(shapes.items()))
+
+
+def trained_file(folder: RunFolder, run: Run) -> Path:
+    """Where the run's adapter is once it is trained."""
+    return folder.prompt if run.adapter.name == "prompt" else folder.adapter
+
+
+def trained_arrays(folder: RunFolder, run: Run, lm: FrozenLM) -> Any:
+    """The adapter that the run has trained, as its kind folds it for one member: an array, or a dict of them."""
+    if run.adapter.name == "prompt":
+        return processes.arrays_from_first(lambda: load_prompt(folder.path))
+    like = dict.fromkeys(run.adapter.shapes(run.settings, lm.decoder.config), 0)
+    return processes.arrays_from_first(lambda: dict(load_adapter(folder.path).arrays), like=like)
 
 
 def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:

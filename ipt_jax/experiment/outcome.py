@@ -51,6 +51,7 @@ def result(
         "model_fingerprint": lm.fingerprint,
         "model_revision": lm.revision,
         "method": run.method,
+        "adapter": run.adapter.name if settings.prompt else None,
         "prompt_tokens": settings.layout.prompt_tokens,
         "demonstrations": settings.layout.demonstrations,
         "retriever": settings.layout.retriever,

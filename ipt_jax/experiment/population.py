@@ -17,9 +17,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ipt_jax.adapters import monitors
-from ipt_jax.adapters.files import load_prompt, prompt_metadata, save_prompt
-from ipt_jax.adapters.soft_prompt import SoftPrompts
+from ipt_jax.adapters.files import prompt_metadata, save_prompt
+from ipt_jax.adapters.trained import TrainedAdapter, save_adapter
 from ipt_jax.errors import InputError
+from ipt_jax.experiment.of_run import trained_arrays, trained_file
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.rows.batching import Batch, collate
@@ -43,13 +44,13 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One run of a population: its settings, its folder, what it learns from, and f32[P, E] that it starts from."""
+    """One run of a population: its settings, its folder, what it learns from, and what its adapter starts from."""
 
     run: Run
     folder: RunFolder
     train_rows: Sequence[Row]
     dev_rows: Sequence[Row]
-    start: np.ndarray
+    start: Any
 
 
 def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
@@ -58,7 +59,7 @@ def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
     The first `size` that have no prompt yet, unless a killed process already began with a population that holds
     one of them: then that very population, so that it goes on with its own arithmetic to the last bit.
     """
-    lacking = [run for run in group if not RunFolder(workdir, run.id).prompt.exists()]
+    lacking = [run for run in group if not trained_file(RunFolder(workdir, run.id), run).exists()]
     for record in sorted((workdir / "populations").glob("*/population.json")):
         begun = _begun(record)
         if begun & {run.id for run in lacking} and begun <= {run.id for run in group}:
@@ -144,16 +145,8 @@ def train_population(
     home = workdir / "populations" / hashlib.sha256("".join(ids).encode()).hexdigest()[:12]
     rule = processes.from_first(lambda: _begin(home, ids))
     seeds = [member.run.settings.seed for member in members]
-    prompts, params = SoftPrompts.create(
-        np.stack([member.start for member in members]),
-        reparameterisation=settings.prompt.reparameterisation,
-        hidden=settings.prompt.hidden,
-        depth=settings.prompt.depth,
-        activation=settings.prompt.activation,
-        residual=settings.prompt.residual,
-        member_seeds=seeds,
-    )
-    trainer = Trainer(lm.decoder, prompts, recipe_of(training), arrangement.rematerialisation, arrangement.axis)
+    adapters, params = members[0].run.adapter.create([member.start for member in members], settings, seeds)
+    trainer = Trainer(lm.decoder, adapters, recipe_of(training), arrangement.rematerialisation, arrangement.axis)
     spread_members = arrangement.axis == "members"
     if spread_members:
         mesh.check_divisible(devices, len(members), "config.execution.population_axis='members': the population's size")
@@ -204,6 +197,11 @@ def train_population(
     return failed
 
 
+def _bytes(kept: Any) -> int:
+    """Of what is kept of an adapter, as float32."""
+    return sum(4 * np.asarray(leaf).size for leaf in jax.tree.leaves(kept))
+
+
 def _begin(home: Path, ids: Sequence[str]) -> int:
     """Records the population, and by which rule of order it is trained: the one that it was begun by, if it was."""
     record, rule = home / "population.json", RULE
@@ -222,7 +220,7 @@ def _begin(home: Path, ids: Sequence[str]) -> int:
 def _finish(
     home: Path, lm: FrozenLM, members: Sequence[Member], state: TrainState, failed: dict[str, int], rule: int
 ) -> None:
-    """Writes the prompt of every member that did not fail; the population's own folder stays if one did."""
+    """Writes the adapter of every member that did not fail; the population's own folder stays if one did."""
     for k, member in enumerate(members):
         if member.run.id not in failed:
             metadata = {
@@ -234,7 +232,11 @@ def _finish(
                 "best_step": str(int(state.best_step[k])),
                 "best_dev_loss": str(float(state.best_dev_loss[k])),
             }
-            save_prompt(member.folder.prompt, state.best_prompt[k], metadata)
+            best = jax.tree.map(lambda leaf, k=k: leaf[k], state.best_prompt)
+            if member.run.adapter.name == "prompt":
+                save_prompt(member.folder.prompt, best, metadata)
+            else:
+                save_adapter(member.folder.adapter, TrainedAdapter(member.run.adapter.name, best), metadata)
     if failed:
         told = {"runs": [member.run.id for member in members], "order": rule, "failed": failed}
         write_json(home / "population.json", told)
@@ -252,9 +254,9 @@ def describe_training(
     """
     needs = ("best_step", "best_dev_loss", "population")
     metadata, rows = processes.from_first(
-        lambda: [prompt_metadata(folder.prompt, needs), read_rows(folder.metrics, {"step": int})]
+        lambda: [prompt_metadata(trained_file(folder, run), needs), read_rows(folder.metrics, {"step": int})]
     )
-    prompt = processes.arrays_from_first(lambda: load_prompt(folder.prompt))
+    kept = trained_arrays(folder, run, lm)
     timed = [row for row in rows if "seconds" in row]
     seconds = math.fsum(row["seconds"] for row in timed)
     waited = math.fsum(row["seconds"] * row.get("host_wait", 0.0) for row in timed)
@@ -268,5 +270,6 @@ def describe_training(
         "best_dev_loss": float(metadata["best_dev_loss"]),
         "host_wait": waited / seconds if seconds else None,
     }
-    described |= monitors.summary(lm, prompt, rows, best_step, warn_after)
+    described |= monitors.summary(lm, kept if run.adapter.name == "prompt" else None, rows, best_step, warn_after)
+    described |= {"numbers": run.adapter.numbers(run.settings, lm.decoder.config), "bytes": _bytes(kept)}
     return described, seconds / int(metadata["population"])

@@ -10,11 +10,13 @@ from typing import Any
 import ml_collections
 
 from ipt_jax.adapters.initialisation import initialisation_code
+from ipt_jax.adapters.kinds import Kind, kind_of
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import schema
+from ipt_jax.experiment.schema import LATER_SECTIONS
 from ipt_jax.retrieval import retriever_code
 from ipt_jax.tasks import own_code
-from ipt_jax.workdir.names import method_label, run_id
+from ipt_jax.workdir.names import FROM_A_FILE, method_label, run_id
 
 _BEFORE = schema.before()
 # What run.json says beside `Run.identity`.
@@ -46,6 +48,7 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """What the id is a hash of: data by content, not by path."""
         settings = _without_usual(self.settings.to_dict())
+        settings = {name: each for name, each in settings.items() if each is not None or name not in LATER_SECTIONS}
         del settings["task"]["data_dir"]
         code = self._own_code()
         return {**settings, "data_hash": self.data_hash, **({"code": code} if code else {})}
@@ -64,6 +67,11 @@ class Run:
         return self.settings.training.steps if self.settings.training else 0
 
     @property
+    def adapter(self) -> Kind:
+        """What kind of adapter it trains or takes; a soft prompt of no rows where it has none."""
+        return kind_of(self.settings)
+
+    @property
     def method(self) -> str:
         layout, prompt = self.settings.layout, self.settings.prompt
         return method_label(
@@ -73,6 +81,7 @@ class Run:
             self.steps,
             self._prompt_label() if prompt else None,
             layout.selection,
+            self.adapter.name if prompt else "prompt",
         )
 
     @property
@@ -83,7 +92,7 @@ class Run:
     def _prompt_label(self) -> str:
         """Where a loaded prompt comes from; nothing where it starts from its initialiser."""
         if self.source is None:
-            return "a prompt" if self.settings.prompt.source else ""
+            return FROM_A_FILE if self.settings.prompt.source else ""
         own = self.source.settings.task.name == self.settings.task.name
         return self.source.method if own else f"{self.source.method} of {self.source.settings.task.name}"
 
@@ -109,10 +118,10 @@ def settings_of(described: Mapping[str, Any], place: str | os.PathLike) -> ml_co
             return {key: tuples(each) for key, each in value.items()}
         return tuple(map(tuples, value)) if isinstance(value, list) else value
 
-    missing = [section for section in schema.DECIDES if section not in described]
+    missing = [name for name in schema.DECIDES if name not in described and name not in LATER_SECTIONS]
     if missing:
         raise InputError(f"{place}: does not describe a run: {', '.join(missing)} missing")
-    settings = {section: tuples(described[section]) for section in schema.DECIDES}
+    settings = {section: tuples(described.get(section)) for section in schema.DECIDES}
     for section, usual in _BEFORE.items():
         if settings[section]:
             settings[section] = {**usual, **settings[section]}

@@ -14,6 +14,7 @@ from typing import Any
 from ml_collections import ConfigDict, FieldReference
 
 from ipt_jax.adapters.initialisation import INITIALISATIONS, reads_examples
+from ipt_jax.adapters.kinds import KINDS
 from ipt_jax.adapters.soft_prompt import ACTIVATIONS, REPARAMETERISATIONS
 from ipt_jax.decoding.settings import Search
 from ipt_jax.models.attention.causal import IMPLEMENTATIONS
@@ -26,11 +27,28 @@ from ipt_jax.setting import ABSENT, GONE, Condition, Leaf, leaves, setting
 from ipt_jax.tasks.base import SPLITS
 from ipt_jax.training.optimizers import SCHEDULES
 
-PROMPTED = Condition("where layout.prompt_tokens > 0", lambda run: run["layout"]["prompt_tokens"] > 0)
+
+def _kind(run: dict[str, Any]) -> str:
+    """Of adapter; the soft prompt before the others were there."""
+    return (run.get("adapter") or {}).get("kind", "prompt")
+
+
+def _has_adapter(run: dict[str, Any]) -> bool:
+    """Whether anything is trained, or was, beside the model; a kind that is unknown is refused elsewhere."""
+    return KINDS[_kind(run)].present(run) if _kind(run) in KINDS else True
+
+
+def _of(*kinds: str) -> Condition:
+    return Condition(f"with adapter.kind={' or '.join(map(repr, kinds))}", lambda run: _kind(run) in kinds)
+
+
+ADAPTED = Condition("where there is an adapter: layout.prompt_tokens > 0, or adapter.kind='lora'", _has_adapter)
 TRAINED = Condition(
-    "where layout.prompt_tokens > 0 and training.steps > 0",
-    lambda run: PROMPTED.holds(run) and bool(run["training"] and run["training"]["steps"]),
+    "where there is an adapter and training.steps > 0",
+    lambda run: _has_adapter(run) and bool(run["training"] and run["training"]["steps"]),
 )
+OTHER = Condition("of an adapter that is no soft prompt", lambda run: _kind(run) != "prompt" and _has_adapter(run))
+MADE = Condition("with adapter.kind='prompt' or 'prefix'", lambda run: _kind(run) != "lora")
 DEMONSTRATED = Condition("where layout.demonstrations > 0", lambda run: run["layout"]["demonstrations"] > 0)
 NEAREST = Condition(
     "with a retriever that is not random",
@@ -107,7 +125,7 @@ class Template:
 class Layout:
     """What stands before an input."""
 
-    prompt_tokens: int = setting(0, "P, rows of the soft prompt", least=0)
+    prompt_tokens: int = setting(0, "P, rows of the soft prompt, or positions of a prefix", least=0)
     demonstrations: int = setting(0, "k, demonstrations before the input, in training and in test", least=0)
     retriever: str = setting(
         "dense",
@@ -151,8 +169,31 @@ class Layout:
 
 
 @dataclasses.dataclass(frozen=True)
+class Adapter:
+    """What is trained beside the frozen model."""
+
+    kind: str = setting(
+        "prompt",
+        "prompt (rows before the input) | prefix (keys and values before it in every layer) | lora (changes of low "
+        "rank of linear maps)",
+        choices=tuple(KINDS),
+    )
+    rank: int = setting(8, "r of LoRA", least=1, matters=_of("lora"))
+    alpha: float = setting(16.0, "of LoRA: what is added is times alpha / r", above=0, matters=_of("lora"))
+    rslora: bool = setting(False, "alpha / √r instead (rank-stabilised LoRA)", matters=_of("lora"))
+    targets: str = setting(
+        "query,value",
+        "the linear maps that LoRA changes, with commas: query, key, value, out, gate (where there is one), up, down",
+        matters=_of("lora"),
+    )
+    freeze_first: bool = setting(
+        False, "keep the first position of a prefix as it starts, a place for attention to rest", matters=_of("prefix")
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Prompt:
-    """The soft prompt; matters where layout.prompt_tokens > 0."""
+    """What the adapter starts from, and how a soft prompt or a prefix is made; matters where there is one."""
 
     initialisation: str = setting(
         "sampled_vocabulary",
@@ -162,9 +203,16 @@ class Prompt:
         choices=INITIALISATIONS,
         own_parts=True,
         per_member=True,
+        matters=Condition(
+            'of rows, or of positions; of LoRA only "file"',
+            lambda run: _kind(run) != "lora" or run["prompt"]["initialisation"] == "file",
+        ),
     )
     text: str = setting(
-        "", 'of initialisation="text"; the words of "label_words", by default the most common ones', per_member=True
+        "",
+        'of initialisation="text"; the words of "label_words", by default the most common ones',
+        per_member=True,
+        matters=MADE,
     )
     source: str = setting(
         "", 'of "file": a run folder, .safetensors, .npy, an Orbax checkpoint, a PEFT folder', per_member=True
@@ -173,20 +221,24 @@ class Prompt:
         "mlp",
         "mlp (folded away after training) | none",
         choices=REPARAMETERISATIONS,
+        matters=MADE,
+        neutral="none",
     )
-    hidden: int = setting(512, "width of the MLP", least=1)
-    depth: int = setting(1, "its hidden layers", least=1, before=1)
-    activation: str = setting("tanh", "tanh | relu | gelu | silu", choices=tuple(ACTIVATIONS), before="tanh")
+    hidden: int = setting(512, "width of the MLP", least=1, matters=MADE)
+    depth: int = setting(1, "its hidden layers", least=1, before=1, matters=MADE)
+    activation: str = setting(
+        "tanh", "tanh | relu | gelu | silu", choices=tuple(ACTIVATIONS), before="tanh", matters=MADE
+    )
     residual: bool = setting(
-        True, "add the rows to what the MLP gives; training then starts from them exactly", before=True
+        True, "add the rows to what the MLP gives; training then starts from them exactly", before=True, matters=MADE
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """How the prompt is trained; matters where layout.prompt_tokens > 0. A tuple is an axis."""
+    """How the adapter is trained; matters where there is one. A tuple is an axis."""
 
-    steps: int = setting(1000, "0: the prompt is used as it is", least=0)
+    steps: int = setting(1000, "0: the adapter is used as it is", least=0)
     batch_size: int = setting(8, "examples of a step", least=1)
     group_by_length: bool = setting(True, "examples of similar length share a batch: less padding")
     accumulate: int = setting(
@@ -269,6 +321,7 @@ class Experiment:
     limit: Limit = dataclasses.field(default_factory=Limit)
     model: Model = dataclasses.field(default_factory=Model)
     layout: Layout = dataclasses.field(default_factory=Layout)
+    adapter: Adapter = dataclasses.field(default_factory=Adapter)
     prompt: Prompt = dataclasses.field(default_factory=Prompt)
     training: Training = dataclasses.field(default_factory=Training)
     decoding: Search = dataclasses.field(default_factory=Search)
@@ -281,9 +334,11 @@ class Experiment:
 
 
 # The sections that decide a result; the others are no part of a run's id.
-DECIDES = ("task", "limit", "model", "layout", "prompt", "training", "decoding", "seed")
+DECIDES = ("task", "limit", "model", "layout", "adapter", "prompt", "training", "decoding", "seed")
 # A run that these do not hold for has None in the section's place.
-WHOLE_SECTIONS = {"prompt": PROMPTED, "training": TRAINED}
+WHOLE_SECTIONS = {"adapter": OTHER, "prompt": ADAPTED, "training": TRAINED}
+# Sections that runs were without before these existed: an id leaves out one that is None.
+LATER_SECTIONS = ("adapter",)
 
 
 def config_dict() -> ConfigDict:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ipt_jax.adapters.initialisation import check_initialisation
+from ipt_jax.adapters.kinds import KINDS
 from ipt_jax.decoding.settings import Search
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import schema
@@ -49,6 +50,12 @@ def check(settings: Mapping[str, Any], place: str) -> None:
     )
     retriever_named(layout["retriever"], f"{place}config.layout.retriever")
     check_initialisation(prompt["initialisation"], f"{place}config.prompt.initialisation")
+    kind = KINDS[settings["adapter"]["kind"]]
+    need(
+        kind.at_positions or not layout["prompt_tokens"],
+        "layout.prompt_tokens",
+        f"must be 0 with adapter.kind={kind.name!r}, which stands at no position",
+    )
     target, stop = layout["template"]["target"], tuple(settings["decoding"]["stop"])
     need(
         layout["end_token"] or target.endswith(stop),

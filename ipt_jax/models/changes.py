@@ -23,7 +23,7 @@ class Rule(Protocol):
         """What becomes of its result y [..., out]."""
 
 
-@functools.partial(jax.tree_util.register_dataclass, data_fields=("weights",), meta_fields=("rule",))
+@functools.partial(jax.tree_util.register_dataclass, data_fields=("weights", "members"), meta_fields=("rule",))
 @dataclasses.dataclass(frozen=True)
 class Changes:
     """The changes of all layers, or, from `of_layer` on, of one.
@@ -32,13 +32,19 @@ class Changes:
       weights: of each changed place (see `places`), arrays [L, I, J, …]. A batch is I groups, one after another, of
         rows of which every J-th is the same member's, as `causal_attention` has it of keys and values.
       rule: what they do.
+      members: i32[B], or None. With it weights are [L, K, 1, …], and row b goes by those of member `members[b]`:
+        rows of members in any order, whose weights are gathered in each layer.
     """
 
     weights: dict[str, Any]
     rule: Rule
+    members: jax.Array | None = None
 
     def of_layer(self, index: int | jax.Array) -> Changes:
-        return dataclasses.replace(self, weights=jax.tree.map(lambda x: x[index], self.weights))
+        weights = jax.tree.map(lambda x: x[index], self.weights)
+        if self.members is not None:
+            weights = jax.tree.map(lambda x: x[self.members], weights)
+        return Changes(weights, self.rule)
 
     def put_on(self, block: Any) -> None:
         """Lets the linear maps of a block go through these changes of its layer."""

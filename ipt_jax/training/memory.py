@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ipt_jax.adapters.kinds import kind_of
 from ipt_jax.models.attention.blocked import block_length
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
@@ -81,14 +82,14 @@ def training_step(
     shape: StepShape,
     model: ModelBytes,
     *,
-    prompt_bytes: int,
+    adapter_bytes: int,
     rematerialisation: str = "dots",
     fused_attention: bool = False,
 ) -> Estimate:
     """The bytes of a step on one device.
 
     Args:
-      prompt_bytes: of one member's parameters.
+      adapter_bytes: of one member's parameters.
       rematerialisation: see `models.rematerialisation`.
       fused_attention: whether scores never exist as a whole.
     """
@@ -111,7 +112,7 @@ def training_step(
     at_head = words * (_LOGITS * 4 * outputs + config.embed_dim * itemsize)
     # The last layer runs for target rows only, and nothing of it is kept.
     saved = (config.num_layers - 1) * tokens * kept
-    return Estimate(weights, members * _STATE * prompt_bytes, saved, max(in_layer, at_head))
+    return Estimate(weights, members * _STATE * adapter_bytes, saved, max(in_layer, at_head))
 
 
 def step_estimate(
@@ -131,16 +132,15 @@ def step_estimate(
       policy: what a gradient finds of each layer.
       spread: devices that a member's rows are spread over, and those that the model is.
     """
-    config, prompt, training = decoder.config, settings.prompt, settings.training
+    config, training = decoder.config, settings.training
     prompt_rows = settings.layout.prompt_tokens
     ((tokens, targets),) = few_shapes(sizes.max(axis=0, keepdims=True), 1).tolist()
     rows = math.ceil(training.batch_size / training.accumulate / spread.data)
-    mlp = 2 * config.embed_dim * prompt.hidden + (prompt.depth - 1) * prompt.hidden**2
     return training_step(
         part_of(config, spread.model),
         StepShape(members, rows, tokens, targets, prompt_rows),
         model,
-        prompt_bytes=4 * (prompt_rows * config.embed_dim + mlp * (prompt.reparameterisation == "mlp")),
+        adapter_bytes=4 * kind_of(settings).numbers(settings, config),
         rematerialisation=policy,
         fused_attention=decoder.attention != "xla",
     )

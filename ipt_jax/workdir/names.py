@@ -8,6 +8,9 @@ from typing import Any
 
 from ipt_jax.workdir.json_text import canonical_json
 
+# What `method_label` is told of a prompt that no run of the experiment has trained.
+FROM_A_FILE = "a prompt"
+_ADAPTERS = {"prompt": "prompt", "prefix": "prefix tuning", "lora": "LoRA"}
 _NUMBER_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 
 
@@ -30,6 +33,7 @@ def method_label(
     steps: int,
     prompt_source: str | None,
     selection: str = "nearest",
+    adapter: str = "prompt",
 ) -> str:
     """The name of a method in a table, derived from the numbers that define it.
 
@@ -42,22 +46,27 @@ def method_label(
       prompt_source: what was loaded, such as 'a prompt' or 'PT of mtop'; None or '' where it starts from its
         initialiser.
       selection: 'nearest' or 'farthest'.
+      adapter: the kind of what stands where a soft prompt would, such as 'lora'; it is there whatever its rows.
 
     Example:
       (0, 0) 'zero-shot' · (0, 3, 'bm25') 'ICL, retrieved three-shot' · (25, 0) with steps 'PT' ·
       (25, 1, 'dense') with steps 'IPT' · (25, 1, 'random') with steps 'IPT, random one-shot' ·
-      (25, 1, 'dense') with 'a prompt' and no steps 'transfer, retrieved one-shot'.
+      (25, 1, 'dense') with 'a prompt' and no steps 'transfer, retrieved one-shot' ·
+      (0, 1, 'dense') with steps and 'lora' 'LoRA, retrieved one-shot'.
     """
-    shots = shots_label(demonstrations, retriever, selection)
-    if not prompt_tokens:
+    shots, title = shots_label(demonstrations, retriever, selection), _ADAPTERS.get(adapter, adapter)
+    if not prompt_tokens and adapter == "prompt":
         return f"ICL, {shots}" if demonstrations else shots
     if not steps:
         if not prompt_source:
-            return f"untrained prompt, {shots}"
-        return f"transfer, {shots}" if prompt_source == "a prompt" else f"transfer of {prompt_source}, {shots}"
-    name = "IPT" if demonstrations else "PT"
-    if demonstrations and shots != "retrieved one-shot":  # the paper's IPT has one retrieved demonstration
-        name += f", {shots}"
+            return f"untrained {title}, {shots}"
+        return f"transfer, {shots}" if prompt_source == FROM_A_FILE else f"transfer of {prompt_source}, {shots}"
+    if adapter != "prompt":
+        name = f"{title}, {shots}" if demonstrations else title
+    elif demonstrations:  # the paper's IPT has one retrieved demonstration
+        name = "IPT" if shots == "retrieved one-shot" else f"IPT, {shots}"
+    else:
+        name = "PT"
     return f"{name}, from {prompt_source}" if prompt_source else name
 
 

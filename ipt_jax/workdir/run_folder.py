@@ -3,7 +3,7 @@
 <workdir>/runs/<run id>/run.json            the resolved run; the id is a hash of it
                         metrics.jsonl       a row per log step
                         checkpoints/        prompt, optimizer state, step
-                        prompt.safetensors  the trained prompt
+                        prompt.safetensors  the trained prompt; of another kind of adapter adapter.safetensors
                         predictions.jsonl   a row per example
                         result.json         the score; its presence says that the run is finished
 <workdir>/results.jsonl                     a row per finished run
@@ -49,6 +49,11 @@ class RunFolder:
     @property
     def prompt(self) -> Path:
         return self.path / "prompt.safetensors"
+
+    @property
+    def adapter(self) -> Path:
+        """What is trained where that is no soft prompt."""
+        return self.path / "adapter.safetensors"
 
     @property
     def predictions(self) -> Path:

@@ -9,7 +9,7 @@ import numpy as np
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.shared_beginnings import Prefix
 from ipt_jax.decoding.strategies import strategy_of
-from ipt_jax.decoding.strategy import Decoded, Model, prefill, run
+from ipt_jax.decoding.strategy import Decoded, Entering, Model, prefill, run
 from ipt_jax.models.decoder import FrozenDecoder
 
 
@@ -29,7 +29,7 @@ def decode(
     """Continues a batch of rows.
 
     Args:
-      prompts, prompt_index, tokens, lengths: as in `strategy.prefill`.
+      prompts: beginnings, as in `strategy.prefill`; prompt_index, tokens, lengths: as in `strategy.Entering`.
       stops: as in `strategy.Model`.
       keys: of these rows, from `strategies.keys_of`.
       end_tokens: how many end tokens there are.
@@ -44,6 +44,7 @@ def decode(
 @functools.partial(jax.jit, static_argnames=("decoder", "strategy"))
 def _decode(decoder, strategy, params, prompts, prompt_index, tokens, lengths, stops, keys) -> Decoded:
     model = Model(decoder, params, decoder.unstack(params), stops)
-    rows, last_hidden = prefill(decoder, params, prompts, prompt_index, tokens, lengths, keys)
+    entering = Entering(prompt_index, prompt_index, tokens, lengths, keys)
+    rows, last_hidden = prefill(decoder, params, prompts, entering)
     carried = strategy.begin(model, rows, last_hidden)
     return strategy.result(run(strategy, model, rows, carried, np.int32(0), 0)[1])

@@ -67,7 +67,7 @@ def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
         config,
         memory.StepShape(members, rows, tokens, targets, prompt_rows),
         memory.ModelBytes(sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes)), itemsize=4),
-        prompt_bytes=4 * prompt_rows * config.embed_dim,
+        adapter_bytes=4 * prompt_rows * config.embed_dim,
         rematerialisation=policy,
     )
     said = compiled_bytes(decoder, shapes, members, rows, tokens, targets, prompt_rows, policy)
@@ -77,7 +77,7 @@ def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
 def test_what_is_recomputed_or_fused_is_not_held():
     config = HF_FAMILIES["llama"].config_from_hf(hf_config("llama"))
     shape = memory.StepShape(members=1, rows=8, length=256, targets=32, prompt_rows=8)
-    size = {"model": memory.ModelBytes(weights=0, itemsize=2), "prompt_bytes": 10}
+    size = {"model": memory.ModelBytes(weights=0, itemsize=2), "adapter_bytes": 10}
     none, dots, block = (
         memory.training_step(config, shape, **size, rematerialisation=policy) for policy in ("none", "dots", "block")
     )
