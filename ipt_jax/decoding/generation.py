@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from ipt_jax.adapters.injection import Injection
@@ -89,7 +90,7 @@ def generate(
     """
     if not requests:
         return
-    adapters = Injection.of(adapters)
+    adapters = jax.tree.map(jnp.asarray, Injection.of(adapters))
     decoder, params, prompt_rows = lm.decoder, lm.params, adapters.positions
     limit = decoder.config.max_positions
     check_lengths(decoder, prompt_rows, requests, search.max_new_tokens)

@@ -19,7 +19,7 @@ from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.stopping import check_ends
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import evaluation, jobs, outcome
-from ipt_jax.experiment.of_run import rows_of, start_of, trained_arrays, trained_file
+from ipt_jax.experiment.of_run import rows_of, start_of, trained_arrays
 from ipt_jax.experiment.population import Member, arrange, describe_training, together, train_population
 from ipt_jax.experiment.run import Run
 from ipt_jax.models import loading
@@ -207,7 +207,7 @@ def _describe(lm: loading.FrozenLM, runs: Sequence[Run], folders: Sequence[RunFo
     for run, folder in zip(runs, folders, strict=True):
         known = read_json(folder.run_json) if folder.run_json.exists() else None
         before = lm.fingerprint if known is None else known.get("model_fingerprint", lm.fingerprint)
-        begun = any(path.exists() for path in (folder.metrics, trained_file(folder, run), folder.predictions))
+        begun = any(path.exists() for path in (folder.metrics, run.trained_file(folder.workdir), folder.predictions))
         if before != lm.fingerprint and begun:
             raise InputError(
                 f"{folder.path} was begun with other weights than config.model.source={run.settings.model.source!r} "

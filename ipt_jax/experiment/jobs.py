@@ -66,7 +66,7 @@ def without_source(runs: Sequence[Run], workdir: Path) -> list[Run]:
     """Those of the runs that wait for the prompt of another run, which is not there yet."""
 
     def waits(run: Run) -> bool:
-        return run.source is not None and not RunFolder(workdir, run.source.id).prompt.exists()
+        return run.source is not None and not run.source.trained_file(workdir).exists()
 
     waiting = set(processes.from_first(lambda: [run.id for run in runs if waits(run)]))
     return [run for run in runs if run.id in waiting]

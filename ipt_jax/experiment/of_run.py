@@ -51,11 +51,6 @@ def _listed(shapes: dict[str, tuple[int, ...]]) -> str:
     return ", ".join(f"{name} {list(shape)}" for name, shape in sorted(shapes.items()))
 
 
-def trained_file(folder: RunFolder, run: Run) -> Path:
-    """Where the run's adapter is once it is trained."""
-    return folder.prompt if run.adapter.name == "prompt" else folder.adapter
-
-
 def trained_arrays(folder: RunFolder, run: Run, lm: FrozenLM) -> Any:
     """The adapter that the run has trained, as its kind folds it for one member: an array, or a dict of them."""
     if run.adapter.name == "prompt":

@@ -20,7 +20,7 @@ from ipt_jax.adapters import monitors
 from ipt_jax.adapters.files import prompt_metadata, save_prompt
 from ipt_jax.adapters.trained import TrainedAdapter, save_adapter
 from ipt_jax.errors import InputError
-from ipt_jax.experiment.of_run import trained_arrays, trained_file
+from ipt_jax.experiment.of_run import trained_arrays
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.rows.batching import Batch, collate
@@ -59,7 +59,7 @@ def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
     The first `size` that have no prompt yet, unless a killed process already began with a population that holds
     one of them: then that very population, so that it goes on with its own arithmetic to the last bit.
     """
-    lacking = [run for run in group if not trained_file(RunFolder(workdir, run.id), run).exists()]
+    lacking = [run for run in group if not run.trained_file(workdir).exists()]
     for record in sorted((workdir / "populations").glob("*/population.json")):
         begun = _begun(record)
         if begun & {run.id for run in lacking} and begun <= {run.id for run in group}:
@@ -254,7 +254,7 @@ def describe_training(
     """
     needs = ("best_step", "best_dev_loss", "population")
     metadata, rows = processes.from_first(
-        lambda: [prompt_metadata(trained_file(folder, run), needs), read_rows(folder.metrics, {"step": int})]
+        lambda: [prompt_metadata(run.trained_file(folder.workdir), needs), read_rows(folder.metrics, {"step": int})]
     )
     kept = trained_arrays(folder, run, lm)
     timed = [row for row in rows if "seconds" in row]

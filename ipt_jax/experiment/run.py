@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import ml_collections
@@ -17,6 +18,7 @@ from ipt_jax.experiment.schema import LATER_SECTIONS
 from ipt_jax.retrieval import retriever_code
 from ipt_jax.tasks import own_code
 from ipt_jax.workdir.names import FROM_A_FILE, method_label, run_id
+from ipt_jax.workdir.run_folder import RunFolder
 
 _BEFORE = schema.before()
 # What run.json says beside `Run.identity`.
@@ -83,6 +85,11 @@ class Run:
             layout.selection,
             self.adapter.name if prompt else "prompt",
         )
+
+    def trained_file(self, workdir: Path) -> Path:
+        """Where its adapter is once it is trained."""
+        folder = RunFolder(workdir, self.id)
+        return folder.prompt if self.adapter.name == "prompt" else folder.adapter
 
     @property
     def depth(self) -> int:

@@ -29,7 +29,6 @@ from ipt_jax.rows.flat_rows import row_sizes
 from ipt_jax.rows.layout import Row
 from ipt_jax.rows.preparation import Preparer
 from ipt_jax.training.memory import Estimate, ModelBytes, step_estimate
-from ipt_jax.workdir.run_folder import RunFolder
 
 # Examples of a split that are laid out; the others are taken to be like them.
 SAMPLE = 500
@@ -231,7 +230,7 @@ def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int
     Args:
       sample: examples of a split that are laid out.
     """
-    untrained = [run for run in runs if run.steps and not RunFolder(workdir, run.id).prompt.exists()]
+    untrained = [run for run in runs if run.steps and not run.trained_file(workdir).exists()]
     settings, sampled, lm = runs[0].settings, _sampled(runs[0], sample), preparer.lm
     config, prompt_rows, decoding = lm.decoder.config, settings.layout.prompt_tokens, settings.decoding
     split = rows_of(preparer, sampled, settings.task.split, with_target=False)

@@ -4,13 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from adapter_samples import merged, random_lora
 from model_cases import CASES, load_case
 from tolerances import GRADIENT, LOSS, close
 from training_batches import batch_of
 
 from ipt_jax.adapters import lora, prefix
 from ipt_jax.adapters.injection import Injection
-from ipt_jax.models.changes import places
 from ipt_jax.rows.batching import Batch
 from ipt_jax.training.losses import member_losses
 
@@ -26,25 +26,6 @@ def batch_with(shared, decoder, members):
     positions = np.broadcast_to(np.arange(2, 6), (members, 4, 4)) - shared
     weights = draw.integers(0, 2, positions.shape).astype(np.float32)
     return Batch(tokens[..., shared:], positions, tokens[..., 3:], weights, tokens[..., :shared] if shared else None)
-
-
-def random_lora(config, members, rank=3):
-    draw = np.random.default_rng(1)
-    found = {}
-    for place, (wide, out) in places(config).items():
-        found[f"{place}.down"] = draw.normal(0, wide**-0.5, (members, config.num_layers, wide, rank)).astype(np.float32)
-        found[f"{place}.up"] = draw.normal(0, 0.3, (members, config.num_layers, rank, out)).astype(np.float32)
-    return found
-
-
-def merged(params, one):
-    """The parameters with a member's products added to the kernels."""
-    state = jax.tree.map(lambda x: x, params)
-    for name in {name.split(".")[0] for name in one}:
-        kernel = state["blocks"][name]["kernel"]
-        delta = jnp.einsum("lir,lro->lio", one[f"{name}.down"], one[f"{name}.up"], precision="highest")
-        kernel[...] = kernel[...] + delta
-    return state
 
 
 @pytest.mark.parametrize("shared", [0, 2])

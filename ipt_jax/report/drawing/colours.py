@@ -19,7 +19,7 @@ def colour(method: Method) -> str:
     """By what is before the input: rows that were trained with or without demonstrations, or loaded; or none."""
     if method.tuned:
         return IPT if method.demonstrations else PT
-    if method.prompt_tokens:
+    if method.kind.prompted:
         return LOADED
     if method.demonstrations:
         return RETRIEVED if method.retrieved else RANDOM

@@ -22,7 +22,7 @@ def tuned_and_retrieved(setting: Setting) -> Table | None:
       None where the setting lacks one of the two. The p-values are corrected for the number of rows.
     """
     tuned = [method for method in setting.methods if method.tuned]
-    retrieved = [m for m in setting.methods if m.retrieved and not m.prompt_tokens and not m.least_similar]
+    retrieved = [m for m in setting.methods if m.retrieved and not m.kind.prompted and not m.least_similar]
     pairs = [(ours, theirs) for ours in tuned for theirs in retrieved]
     if not pairs:
         return None

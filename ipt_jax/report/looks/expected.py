@@ -39,7 +39,7 @@ POSITIVE = Kind("a whole number from 1", lambda value: type(value) is int and va
 OBJECT = Kind("an object", lambda value: isinstance(value, Mapping))
 
 _TRAINING = {
-    **dict.fromkeys(("steps", "batch_size", "best_step"), COUNT),
+    **dict.fromkeys(("steps", "batch_size", "best_step", "numbers", "bytes"), COUNT),
     **dict.fromkeys(("learning_rate", "best_dev_loss", "prompt_norm", "prompt_moved", "host_wait"), NUMBER),
     "complaint": TEXT,
     "nearest_words": Each(Fields({"word": TEXT, "cosine": NUMBER})),
@@ -47,7 +47,9 @@ _TRAINING = {
 RESULT = Fields(
     {"run": TEXT, "method": TEXT, "metric": TEXT, "score": NUMBER},
     {
-        **dict.fromkeys(("task", "task_title", "split", "model", "retriever", "dtype", "attention", "data_hash"), TEXT),
+        **dict.fromkeys(
+            ("task", "task_title", "split", "model", "retriever", "adapter", "dtype", "attention", "data_hash"), TEXT
+        ),
         **dict.fromkeys(("examples", "empty", "prompt_tokens", "demonstrations", "truncated", "compilations"), COUNT),
         **dict.fromkeys(("demonstrations_dropped", "duplicates_excluded"), COUNT),
         "seed": WHOLE,

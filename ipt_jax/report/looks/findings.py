@@ -36,8 +36,8 @@ def findings(setting: Setting) -> list[Finding]:
     same demonstrations. Prompts that were taken from other runs have a section of their own, see `transfer`.
     """
     methods = setting.methods
-    baselines = [m for m in methods if not m.prompt_tokens and m.demonstrations == 1 and m.retriever == "random"]
-    contenders = [m for m in methods if m.prompt_tokens or m.retrieved]
+    baselines = [m for m in methods if not m.kind.prompted and m.demonstrations == 1 and m.retriever == "random"]
+    contenders = [m for m in methods if m.kind.prompted or m.retrieved]
     contenders = [m for m in contenders if not m.least_similar and not m.result.get("prompt_source")]
     pairs = [(contender, baseline) for baseline in baselines for contender in contenders]
     pairs += same_length_pairs(setting)
@@ -56,14 +56,18 @@ def findings(setting: Setting) -> list[Finding]:
 
 
 def same_length_pairs(setting: Setting) -> list[tuple[Method, Method]]:
-    """Each trained method with demonstrations, and the one without that has as many prompt rows."""
+    """Each trained method with demonstrations, and the one without of the same adapter with as many rows."""
     trained = [m for m in setting.methods if m.tuned]
     return [
         (ipt, pt)
         for ipt in trained
         for pt in trained
-        if ipt.demonstrations and not pt.demonstrations and ipt.prompt_tokens == pt.prompt_tokens
+        if ipt.demonstrations and not pt.demonstrations and _same_adapter(ipt, pt)
     ]
+
+
+def _same_adapter(one: Method, other: Method) -> bool:
+    return (one.kind.adapter, one.prompt_tokens) == (other.kind.adapter, other.prompt_tokens)
 
 
 def _sentence(metric: str, judged: Judged) -> str:

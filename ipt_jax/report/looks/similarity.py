@@ -63,7 +63,7 @@ def by_similarity(setting: Setting) -> BySimilarity | None:
     else:
         return None
     beside = [
-        m for m in own if not m.prompt_tokens or not guide.prompt_tokens or m.prompt_tokens == guide.prompt_tokens
+        m for m in own if not m.kind.prompted or not guide.kind.prompted or m.prompt_tokens == guide.prompt_tokens
     ]
     scores = {method.label: method.example_scores for method in beside}
     scores = {label: found for label, found in scores.items() if found}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ipt_jax.report.drawing import colours as colour_of
 from ipt_jax.report.drawing.figures import Axes, Figure
 from ipt_jax.report.drawing.setting_tables import FOOTNOTE
+from ipt_jax.report.looks.adapters import by_adapter
 from ipt_jax.report.looks.against_retrieval import tuned_and_retrieved
 from ipt_jax.report.looks.comparison import OPEN, Judged, p_text
 from ipt_jax.report.looks.demonstrations import trained_and_tested
@@ -52,6 +53,10 @@ def views(setting: Setting, prefix: str = "") -> list[View]:
         text = "Every tuned method against in-context learning with retrieved demonstrations, on the same examples."
         notes = ("p-values by approximate randomisation, corrected by Holm for the number of rows.",)
         found.append(View("Tuning against retrieval", (text,), (), ((setting.title, table),), notes))
+    if table := by_adapter(setting):
+        text = "What each trained method trains, keeps and costs: means over its seeds."
+        note = "Trained numbers are those that are moved; what an MLP makes of them is folded, and kept in float32."
+        found.append(View("Kinds of adapter", (text,), (), ((setting.title, table),), (note,)))
     if lengths := prompt_lengths(setting):
         found.append(_length_view(setting, lengths, prefix))
     if bins := by_similarity(setting):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipt_jax.workdir.names import method_label, shots_label
+from ipt_jax.workdir.names import FROM_A_FILE, method_label, shots_label
 
 
 @dataclass(frozen=True)
@@ -14,12 +14,13 @@ class Kind:
     """A method without the number of its prompt rows, its seed and its learning rate.
 
     Attributes:
-      prompted: whether a prompt stands before the input.
+      prompted: whether there is an adapter, such as a prompt before the input.
       trained: whether the run itself trained it.
       loaded: whether it came from elsewhere.
       demonstrations: how many.
       retriever: `random`, or `retrieved` for all that choose by the input; empty without demonstrations.
       selection: `nearest` or `farthest`.
+      adapter: what the adapter is, of `adapters.kinds`.
     """
 
     prompted: bool = False
@@ -28,13 +29,14 @@ class Kind:
     demonstrations: int = 0
     retriever: str = ""
     selection: str = "nearest"
+    adapter: str = "prompt"
 
     @property
     def label(self) -> str:
         """Its name for people: `PT`, `ICL, random one-shot`, …"""
-        source = "a prompt" if self.loaded else None
+        source = FROM_A_FILE if self.loaded else None
         numbers = int(self.prompted), self.demonstrations, self.retriever, int(self.trained)
-        return method_label(*numbers, source, self.selection)
+        return method_label(*numbers, source, self.selection, self.adapter)
 
     @property
     def shots(self) -> str:
@@ -53,11 +55,13 @@ def kind_of(result: Mapping[str, Any]) -> Kind:
     """The kind of a run by its `result.json`."""
     demonstrations = result.get("demonstrations") or 0
     selection = (result.get("layout") or {}).get("selection") or "nearest"
+    adapter = result.get("adapter") or "prompt"
     return Kind(
-        prompted=bool(result.get("prompt_tokens")),
+        prompted=bool(result.get("prompt_tokens")) or adapter != "prompt",
         trained=bool(result.get("training")),
         loaded=bool(result.get("prompt_source")),
         demonstrations=demonstrations,
         retriever=("random" if result.get("retriever") == "random" else "retrieved") if demonstrations else "",
         selection=selection if demonstrations else "nearest",
+        adapter=adapter,
     )

@@ -78,8 +78,8 @@ class Method:
 
     @property
     def tuned(self) -> bool:
-        """Whether it has a prompt that was trained with its own demonstrations, and not loaded."""
-        return bool(self.prompt_tokens) and self.runs[0].trained
+        """Whether it has an adapter that was trained with its own demonstrations, and not loaded."""
+        return self.kind.prompted and self.runs[0].trained
 
     @property
     def selection(self) -> str:
@@ -154,12 +154,12 @@ class Setting:
         return str(self["task"]) in paper_tasks() and not self.synthetic
 
     def without_prompt(self, method: Method) -> Method | None:
-        """The method that shows what this one shows, without a prompt; None where it was not run."""
+        """The method that shows what this one shows, without an adapter; None where it was not run."""
 
         def shown(one: Method) -> tuple:
             return one.demonstrations, one.retriever, one.selection if one.demonstrations else None
 
-        return next((one for one in self.methods if not one.prompt_tokens and shown(one) == shown(method)), None)
+        return next((one for one in self.methods if not one.kind.prompted and shown(one) == shown(method)), None)
 
     def in_main_table(self, method: Method) -> bool:
         """Whether the paper's main table may have numbers of a method: of several prompt lengths it has one alone."""
@@ -178,16 +178,17 @@ class Setting:
 
 
 def table_order(method: Method) -> tuple:
-    """Zero-shot, random before retrieved ICL, few before many demonstrations; then PT, IPT, loaded prompts.
+    """Zero-shot, random before retrieved ICL, few before many demonstrations; then PT, IPT, and what is loaded.
 
-    Of a method, its learning rates rise.
+    Prompts stand before other adapters. Of a method, its learning rates rise.
     """
     trained = bool(method.result.get("training"))
-    if not method.prompt_tokens:
+    if not method.kind.prompted:
         kind = 0
     elif trained:
         kind = 2 if method.demonstrations else 1
     else:
         kind = 3
     rate = method.runs[0].learning_rate or 0.0
-    return kind, method.retrieved, method.demonstrations, method.prompt_tokens, rate, method.label
+    adapter = method.kind.adapter != "prompt", method.kind.adapter
+    return kind, adapter, method.retrieved, method.demonstrations, method.prompt_tokens, rate, method.label

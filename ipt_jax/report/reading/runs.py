@@ -85,7 +85,8 @@ class Unscored:
 def identity(run: Run) -> dict[str, Any]:
     """What runs of one method share: every leaf of run and result but seeds, names for people and the learning rate."""
     shown = ("method", "prompt_tokens", "demonstrations", "retriever", "attention")
-    return resolved(run) | {key: run.result.get(key) for key in shown}
+    adapter = run.result.get("adapter") or "prompt"  # which results did not say while there was no other
+    return resolved(run) | {key: run.result.get(key) for key in shown} | {"adapter": adapter}
 
 
 def resolved(run: Run | Unscored) -> dict[str, Any]:
