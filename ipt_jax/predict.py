@@ -147,7 +147,7 @@ def main(argv: list[str]) -> None:
 def _job(inputs: dict[str, str]) -> _Job:
     """Loads what the flags name, and lays the inputs out."""
 
-    from ipt_jax.adapters.trained import TrainedAdapter, injection_of, load_adapter
+    from ipt_jax.adapters.trained import injection_of, load_adapter
     from ipt_jax.experiment.finished_run import is_run, load_run
     from ipt_jax.models import loading
 
@@ -164,7 +164,7 @@ def _job(inputs: dict[str, str]) -> _Job:
     prompt = load_adapter(_PROMPT.value) if _PROMPT.value else None
     lm = loading.load(_MODEL.value, dtype=loading.resolve_dtype(_DTYPE.value))
     injected = injection_of(prompt, lm)
-    changed = f" with {prompt.kind}" if isinstance(prompt, TrainedAdapter) else ""
+    changed = f" with {prompt.kind}" if hasattr(prompt, "kind") else ""
     said = (
         f"the text of each input as it is, after {injected.positions} prompt rows, is continued by {lm.name}{changed}"
     )

@@ -14,9 +14,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ipt_jax.adapters import peft
 from ipt_jax.adapters.files import Prompt, best_of_orbax, check_fingerprint, check_prompt, load_prompt
 from ipt_jax.adapters.injection import Injection
 from ipt_jax.adapters.kinds import KINDS
+from ipt_jax.adapters.peft import PeftAdapter
 from ipt_jax.errors import InputError
 from ipt_jax.models.files.safetensors import SafetensorsFile
 from ipt_jax.workdir.disk import writing
@@ -80,11 +82,12 @@ def save_adapter(path: Path, adapter: TrainedAdapter, metadata: Mapping[str, str
         write_bytes(path, len(head).to_bytes(8, "little") + head + content)
 
 
-def load_adapter(source: str | Path) -> Prompt | TrainedAdapter:
+def load_adapter(source: str | Path) -> Prompt | TrainedAdapter | PeftAdapter:
     """Reads whatever was trained: a soft prompt as `load_prompt` does, and the other kinds by what they say they are.
 
     Args:
-      source: a run folder of ours, a `.safetensors` file, or what else `load_prompt` reads.
+      source: a run folder of ours, a `.safetensors` file, a PEFT folder (prompt tuning, p-tuning, prefix tuning, LoRA),
+        or what else `load_prompt` reads.
 
     Raises:
       InputError: nothing there, damaged, or of a kind that this version does not know.
@@ -96,6 +99,8 @@ def load_adapter(source: str | Path) -> Prompt | TrainedAdapter:
         return _from_file(path / FILE)
     if os.path.isfile(path) and path.suffix == ".safetensors" and "kind" in SafetensorsFile(path).metadata:
         return _from_file(path)
+    if peft.is_folder_of(path):
+        return peft.read_folder(path)
     beside = path.parent / FILE
     if os.path.isdir(path) and beside.is_file() and (steps := steps_of(path)):
         told = SafetensorsFile(beside).metadata
@@ -104,21 +109,24 @@ def load_adapter(source: str | Path) -> Prompt | TrainedAdapter:
     return load_prompt(path)
 
 
-def injection_of(adapter: np.ndarray | TrainedAdapter | None, lm: FrozenLM) -> Injection:
+def injection_of(adapter: np.ndarray | TrainedAdapter | PeftAdapter | None, lm: FrozenLM) -> Injection:
     """What the decoder gets of one adapter (K = 1); none is a prompt of no rows.
 
     Raises:
       InputError: it is another model's, or does not fit this one; see `check_prompt`.
     """
-    if not isinstance(adapter, TrainedAdapter):
+    if not isinstance(adapter, TrainedAdapter | PeftAdapter):
         return Injection(jnp.asarray(check_prompt(adapter, lm))[None])
     return KINDS[adapter.kind].inject(jax.tree.map(lambda x: jnp.asarray(x)[None], checked_for(adapter, lm)))
 
 
-def checked_for(adapter: TrainedAdapter, lm: FrozenLM) -> dict[str, np.ndarray]:
+def checked_for(adapter: TrainedAdapter | PeftAdapter, lm: FrozenLM) -> dict[str, np.ndarray]:
     """The arrays of an adapter that fits this model. Raises InputError where it does not, naming what."""
-    check_fingerprint("the adapter", adapter.model, adapter.fingerprint, lm)
-    arrays = dict(adapter.arrays)
+    if isinstance(adapter, PeftAdapter):
+        arrays = adapter.arrays_for(lm)
+    else:
+        check_fingerprint("the adapter", adapter.model, adapter.fingerprint, lm)
+        arrays = dict(adapter.arrays)
     if wrong := KINDS[adapter.kind].misfit(arrays, lm.decoder.config):
         raise InputError(f"the adapter ({adapter.kind}) does not fit {lm.name}: {wrong}")
     return arrays

@@ -9,7 +9,7 @@ from typing import Any
 
 from ipt_jax.adapters.files import check_prompt
 from ipt_jax.adapters.kinds import kind_of
-from ipt_jax.adapters.trained import TrainedAdapter, injection_of, load_adapter
+from ipt_jax.adapters.trained import injection_of, load_adapter
 from ipt_jax.decoding import generation
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
@@ -52,7 +52,7 @@ class FinishedRun:
             attention=chosen.attention,
         )
         found = load_adapter(folder) if self.settings.prompt else None
-        self.prompt = found if isinstance(found, TrainedAdapter) else check_prompt(found, self.lm)
+        self.prompt = found if hasattr(found, "kind") else check_prompt(found, self.lm)
         self._injected = injection_of(self.prompt, self.lm)
         self.search = Search(**self.settings.decoding.to_dict())
         self._data_hash = str(described.get("data_hash"))

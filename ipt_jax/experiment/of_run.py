@@ -9,7 +9,7 @@ import numpy as np
 
 from ipt_jax.adapters.files import load_prompt
 from ipt_jax.adapters.initialisation import loaded_rows
-from ipt_jax.adapters.trained import TrainedAdapter, checked_for, load_adapter
+from ipt_jax.adapters.trained import checked_for, load_adapter
 from ipt_jax.errors import InputError
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.loading import FrozenLM
@@ -35,7 +35,7 @@ def start_of(preparer: Preparer, run: Run, workdir: Path) -> Any:
 
     def read() -> dict[str, np.ndarray]:
         loaded = load_adapter(source)
-        kind = loaded.kind if isinstance(loaded, TrainedAdapter) else "prompt"
+        kind = getattr(loaded, "kind", "prompt")
         if kind != run.adapter.name:
             raise InputError(f"{place} is of kind {kind!r}, the run's {run.adapter.name!r}")
         arrays = checked_for(loaded, lm)

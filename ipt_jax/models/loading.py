@@ -57,6 +57,7 @@ class FrozenLM:
       fingerprint: SHA-256, in hex, that identifies the weights' content, whatever their path; for keys of caches.
       dtype: the type of `params`: `bfloat16` or `float32`.
       revision: the commit on the Hugging Face hub that the weights are of; empty for other sources.
+      family: a key of `HF_FAMILIES`: how Hugging Face's checkpoints of such a model name their tensors.
     """
 
     name: str
@@ -66,6 +67,7 @@ class FrozenLM:
     fingerprint: str
     dtype: str
     revision: str = ""
+    family: str = ""
 
 
 def load(
@@ -151,6 +153,7 @@ def _load_gguf(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh |
         tokenizer=tokenizer,
         fingerprint=fingerprint,
         dtype=dtype.name,
+        family=str(fields.get("general.architecture")),
     )
 
 
@@ -185,6 +188,7 @@ def _load_folder(path: Path, source: str, dtype: Any, attention: str, mesh: Mesh
         fingerprint=fingerprint,
         dtype=dtype.name,
         revision=commit_of(path),
+        family=str(hf.get("model_type")),
     )
 
 

@@ -189,6 +189,7 @@ def assemble(config: Mapping[str, Any], tensors: Mapping[str, np.ndarray], dtype
         tokenizer=tiny_tokenizer(),
         fingerprint=digest.hexdigest(),
         dtype=dtype,
+        family=config["model_type"],
     )
 
 
