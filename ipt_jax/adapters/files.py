@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 
 from ipt_jax.errors import InputError
 from ipt_jax.models.files.hf_folder import read_json
-from ipt_jax.models.files.safetensors import SafetensorsFile
+from ipt_jax.models.files.safetensors import SafetensorsFile, tensors_as_bytes
 from ipt_jax.workdir.disk import writing
 from ipt_jax.workdir.json_files import write_bytes
 from ipt_jax.workdir.json_text import canonical_json
@@ -56,14 +55,10 @@ def save_prompt(path: Path, prompt: np.ndarray, metadata: Mapping[str, str]) -> 
     """
     path = Path(path)
     rows = _checked(np.asarray(prompt), path, {})
-    # Not by the safetensors package, which writes metadata in another order each time.
-    shape = {"dtype": "F32", "shape": rows.shape, "data_offsets": [0, rows.nbytes]}
     noted = {name: str(metadata[name]) for name in sorted(metadata)}
     noted |= {DIGEST: _digest_of_prompt(rows, noted)}
-    header = json.dumps({"__metadata__": noted, PROMPT_KEY: shape}).encode()
-    header += b" " * (-len(header) % 8)
     with writing(path):
-        write_bytes(path, len(header).to_bytes(8, "little") + header + rows.astype("<f4").tobytes())
+        write_bytes(path, tensors_as_bytes({PROMPT_KEY: rows}, noted))
 
 
 def prompt_metadata(path: Path, needs: Sequence[str] = ()) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +19,7 @@ from ipt_jax.adapters.injection import Injection
 from ipt_jax.adapters.kinds import KINDS
 from ipt_jax.adapters.peft import PeftAdapter
 from ipt_jax.errors import InputError
-from ipt_jax.models.files.safetensors import SafetensorsFile
+from ipt_jax.models.files.safetensors import SafetensorsFile, tensors_as_bytes
 from ipt_jax.workdir.disk import writing
 from ipt_jax.workdir.json_files import write_bytes
 from ipt_jax.workdir.json_text import canonical_json
@@ -71,15 +70,8 @@ def save_adapter(path: Path, adapter: TrainedAdapter, metadata: Mapping[str, str
     known = {"model": adapter.model, "model_fingerprint": adapter.fingerprint} if adapter.fingerprint else {}
     noted = {name: str(text) for name, text in sorted({**known, **metadata, "kind": adapter.kind}.items())}
     noted |= {DIGEST: _digest(arrays, noted)}
-    header: dict[str, object] = {"__metadata__": noted}
-    end = 0
-    for name, array in arrays.items():
-        header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [end, end := end + array.nbytes]}
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    content = b"".join(array.astype("<f4").tobytes() for array in arrays.values())
     with writing(path):
-        write_bytes(path, len(head).to_bytes(8, "little") + head + content)
+        write_bytes(path, tensors_as_bytes(arrays, noted))
 
 
 def load_adapter(source: str | Path) -> Prompt | TrainedAdapter | PeftAdapter:

@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+from commands import call
 from small_config import config_for
 from tolerances import TRAINING, close
 
@@ -206,3 +207,33 @@ def test_a_lora_without_steps_and_source_is_no_adapter_and_shares_the_id_of_a_ru
     (row,) = read_rows(tmp_path / "results.jsonl")
     assert (row["method"], row["adapter"]) == ("zero-shot", None)
     assert "adapter" not in read_json(tmp_path / "runs" / row["run"] / "run.json")
+
+
+@pytest.mark.parametrize("method", ["LoRA", "prefix tuning", "PT"])
+def test_an_exported_folder_of_peft_is_continued_as_the_run_itself(adapted, lm_folder, tmp_path, method):
+    folder = adapted / "runs" / rows_of(adapted, method)[1]["run"]
+    done = call("ipt_jax.export", f"--prompt={folder}", "--format=peft", f"--output={tmp_path / 'a'}")
+    assert done.returncode == 0, done.stderr
+    settings = read_json(tmp_path / "a" / "adapter_config.json")
+    assert settings["base_model_name_or_path"] == str(lm_folder)
+    assert f"base_model: '{lm_folder}'" in (tmp_path / "a" / "README.md").read_text()
+    (tmp_path / "in.jsonl").write_text("".join(f'{{"id": "{i}", "input": "Input: {i}\\nOutput:"}}\n' for i in range(4)))
+    answers = []
+    for prompt in (tmp_path / "a", folder):
+        flags = [f"--model={lm_folder}", f"--prompt={prompt}", "--raw", "--max_new_tokens=5"]
+        output = tmp_path / f"{prompt.name}.jsonl"
+        done = call("ipt_jax.predict", *flags, f"--input={tmp_path / 'in.jsonl'}", f"--output={output}")
+        assert done.returncode == 0, done.stderr
+        answers.append([(row["id"], row["prediction"]) for row in read_rows(output)])
+    assert sorted(answers[0]) == sorted(answers[1]) and len(answers[0]) == 4
+
+
+def test_an_export_says_what_a_format_cannot_hold(adapted, tmp_path):
+    folder = adapted / "runs" / rows_of(adapted, "LoRA")[0]["run"]
+    done = call("ipt_jax.export", f"--prompt={folder}", "--format=npy", f"--output={tmp_path / 'a.npy'}")
+    assert done.returncode == 2 and "is no array, but lora; choose safetensors or peft" in done.stderr
+    kept = tmp_path / "a.safetensors"
+    done = call("ipt_jax.export", f"--prompt={folder}", "--format=safetensors", f"--output={kept}")
+    assert done.returncode == 0 and load_adapter(kept).digest() == load_adapter(folder).digest()
+    done = call("ipt_jax.export", f"--prompt={kept}", "--format=peft", f"--output={tmp_path / 'b'}")
+    assert done.returncode == 2 and "--base_model must be given" in done.stderr
