@@ -42,13 +42,20 @@ def _of(*kinds: str) -> Condition:
     return Condition(f"with adapter.kind={' or '.join(map(repr, kinds))}", lambda run: _kind(run) in kinds)
 
 
-ADAPTED = Condition("where there is an adapter: layout.prompt_tokens > 0, or adapter.kind='lora'", _has_adapter)
+def _at_positions(run: dict[str, Any]) -> bool:
+    """Whether the kind stands at positions before the input, which start from something."""
+    return _kind(run) not in KINDS or KINDS[_kind(run)].at_positions
+
+
+ADAPTED = Condition(
+    "where there is an adapter: layout.prompt_tokens > 0, or an adapter.kind that stands at no position", _has_adapter
+)
 TRAINED = Condition(
     "where there is an adapter and training.steps > 0",
     lambda run: _has_adapter(run) and bool(run["training"] and run["training"]["steps"]),
 )
 OTHER = Condition("of an adapter that is no soft prompt", lambda run: _kind(run) != "prompt" and _has_adapter(run))
-MADE = Condition("with adapter.kind='prompt' or 'prefix'", lambda run: _kind(run) != "lora")
+MADE = Condition("with an adapter.kind that stands at positions", _at_positions)
 DEMONSTRATED = Condition("where layout.demonstrations > 0", lambda run: run["layout"]["demonstrations"] > 0)
 NEAREST = Condition(
     "with a retriever that is not random",
@@ -204,8 +211,8 @@ class Prompt:
         own_parts=True,
         per_member=True,
         matters=Condition(
-            'of rows, or of positions; of LoRA only "file"',
-            lambda run: _kind(run) != "lora" or run["prompt"]["initialisation"] == "file",
+            'with an adapter.kind that stands at positions; with the others only "file"',
+            lambda run: _at_positions(run) or run["prompt"]["initialisation"] == "file",
         ),
     )
     text: str = setting(
