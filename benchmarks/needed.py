@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 
-def needed_flop(config: Any, prompt_rows: int, rows: Sequence[tuple[int, int]], members: int = 1) -> float:
+def needed_flop(
+    config: Any, prompt_rows: int, rows: Sequence[tuple[int, int]], members: int = 1, runs: bool = True
+) -> float:
     """FLOP of a step of which every member learns from such rows; a multiply-add is two.
 
     Counted are the products with every frozen matrix, forward and back to what entered them, for the prompt rows once
@@ -23,11 +25,12 @@ def needed_flop(config: Any, prompt_rows: int, rows: Sequence[tuple[int, int]], 
     Args:
       config: `DecoderConfig`.
       prompt_rows: P.
+      runs: whether the prompt's rows go through the layers; the keys and values of a prefix are there already.
       rows: tokens before the targets and targets of each row of a member, the prompt's not among them.
     """
     from ipt_jax.cost.arithmetic import row_flop
 
     sources, targets = np.array(rows, float).reshape(-1, 2).T
-    prompt = row_flop(config, prompt_rows, 0, gradient=True)
+    prompt = row_flop(config, prompt_rows, 0, gradient=True) if runs else 0.0
     own = row_flop(config, sources + targets, targets, before=prompt_rows, gradient=True)
     return float(members * (prompt + own.sum()))

@@ -1,4 +1,4 @@
-"""Prompt tuning steps of ipt_jax against Hugging Face PEFT and a loop by hand, with the same weights and rows.
+"""Steps of ipt_jax (prompt, prefix, LoRA) against Hugging Face PEFT and a loop by hand, with the same weights and rows.
 
     python -m benchmarks.training [--case=PATTERN …] [--against=COMMIT] [--peers=PEFT,loop] [--isa=AVX2] [--rounds=5]
         [--json=FILE] [--growth=FIGURE] [--profile]
@@ -70,6 +70,8 @@ def sides_of(case: Case, peers: Sequence[str], code: str, environment: Mapping[s
     settings = {"case": dataclasses.asdict(case), "dtype": "bfloat16" if case.gpu else "float32", "members": 1}
     own = settings | {"members": case.members}
     sides = [Side("ours", "benchmarks.training_sides:ours", own)]
+    if case.adapter != "prompt":  # a loop by hand trains rows alone, and so did we
+        code, peers = "", [name for name in peers if PEERS[name][0] != "loop"]
     if code:
         sides.append(Side("before", "benchmarks.training_sides:ours", own, code=code))
     for name in peers:

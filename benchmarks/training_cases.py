@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.make_lengths import FILE, TASKS
 from benchmarks.side_by_side import MODELS
 
+RANK = 8  # of LoRA
 EQUAL_BATCHES = 8  # of a case whose rows are all alike; each round takes the next ones
 # Steps of a round. Training takes step after step. After another side's turn the first one finds its memory gone: where
 # the system gives freed pages back to a host, SmolLM2's step of 3.6 s took 4.0 to 5.7.
@@ -29,6 +30,7 @@ class Case:
       members: prompts in our population; the others train them one after another, and so do we for comparison.
       task: whose true lengths the rows have; empty for rows of `tokens`, the last `targets` of them learned.
       shown: whether a demonstration stands before each input (IPT) or none does (PT).
+      adapter: what is trained: `prompt`, `prefix` of as many positions, or `lora` of rank 8 on queries and values.
       steps: in a round.
       faster: peer → how many times as fast as it we are to be; see `training.PEERS` for their names.
       memory: peer → which share of its peak ours may be at most.
@@ -42,6 +44,7 @@ class Case:
     batch: int = 8
     task: str = ""
     shown: bool = False
+    adapter: str = "prompt"
     tokens: int = 256
     targets: int = 64
     prompt_rows: int = 50
@@ -68,6 +71,20 @@ def _real(model: str, task: str, shown: bool, prompt_rows: int) -> Case:
         faster={"PEFT": 2.0, "PEFT compiled": 2.0, **_LOOP, **({"before": before} if before else {})},
         memory=_SAME_MEMORY,
         real_share=0.88,
+    )
+
+
+def _adapted(adapter: str, shown: bool, members: int = 1) -> Case:
+    return Case(
+        MODELS["smollm2"],
+        members=members,
+        task="mtop",
+        shown=shown,
+        adapter=adapter,
+        prompt_rows=0 if adapter == "lora" else 25,
+        steps=4 if members == 1 else 2,
+        faster={"PEFT": 1.5},
+        memory={"PEFT": 0.6},
     )
 
 
@@ -101,6 +118,11 @@ CASES: dict[str, Case] = {
         for shown in (False, True)
         for prompt_rows in (25, 150)
     },
+    "smollm2-mtop-prefix": _adapted("prefix", shown=False),
+    "smollm2-mtop-prefix-shown": _adapted("prefix", shown=True),
+    "smollm2-mtop-lora": _adapted("lora", shown=False),
+    "smollm2-mtop-lora-shown": _adapted("lora", shown=True),
+    "smollm2-mtop-lora-population": _adapted("lora", shown=False, members=5),
     **_GPU,
     **{f"{name}-population": dataclasses.replace(case, members=5) for name, case in _GPU.items()},
 }
@@ -117,6 +139,15 @@ CURVES: dict[str, Case] = {
     "curve-llama": Case(
         MODELS["smollm2"] | {"num_hidden_layers": 4, "num_key_value_heads": 2, "intermediate_size": 384} | _SMALL
     ),
+}
+# GPT-2's and BLOOM's query, key and value are one map there, whose LoRA has one matrix A; ours are three.
+CURVES |= {
+    f"{name}-{adapter}": dataclasses.replace(case, adapter=adapter, prompt_rows=0 if adapter == "lora" else 10)
+    for adapter, names in {
+        "prefix": ("curve-bloom", "curve-opt", "curve-gpt2", "curve-llama"),
+        "lora": ("curve-opt", "curve-llama"),
+    }.items()
+    for name, case in ((name, CURVES[name]) for name in names)
 }
 
 
@@ -140,6 +171,20 @@ def tokens_of(case: Case) -> list[np.ndarray]:
     totals = lengths_of(case).sum(axis=1)
     drawn = np.random.default_rng(0).integers(3, case.model["vocab_size"], totals.sum(), np.int32)
     return np.split(drawn, np.cumsum(totals)[:-1])
+
+
+def arrays_of(case: Case, config: Any) -> dict[str, np.ndarray]:
+    """The prefix or the LoRA that all sides start from, as `TrainedAdapter.arrays` has it, its scale 1."""
+    draw, layers = np.random.default_rng(1), config.num_layers
+    if case.adapter == "prefix":
+        shape = layers, case.prompt_rows, config.num_kv_heads, config.head_dim
+        return {name: draw.normal(0, 0.1, shape).astype(np.float32) for name in ("keys", "values")}
+    inner, kv, wide = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim, config.hidden_dim
+    found = {}
+    for place, out in (("query", inner), ("value", kv)):
+        found[f"{place}.down"] = draw.normal(0, wide**-0.5, (layers, wide, RANK)).astype(np.float32)
+        found[f"{place}.up"] = np.zeros((layers, RANK, out), np.float32)
+    return found
 
 
 def start_of(case: Case) -> np.ndarray:

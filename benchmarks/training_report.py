@@ -18,7 +18,10 @@ def round_flop(case: Case, members: int, answer: dict[str, Any]) -> float:
 
     config = HF_FAMILIES[case.model["model_type"]].config_from_hf(case.model)
     lengths = lengths_of(case)
-    return sum(needed_flop(config, case.prompt_rows, lengths[rows], members) for rows in answer["rows"])
+    return sum(
+        needed_flop(config, case.prompt_rows, lengths[rows], members, case.adapter != "prefix")
+        for rows in answer["rows"]
+    )
 
 
 def row(name: str, case: Case, own: Measured, peer: str, other: Measured, rate: float) -> dict[str, Any]:

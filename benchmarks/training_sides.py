@@ -9,13 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from benchmarks import side_by_side
 from benchmarks.side_by_side import Round
-from benchmarks.training_cases import Case, cross_section, lengths_of, sorted_batches, start_of, tokens_of
+from benchmarks.training_cases import (
+    RANK,
+    Case,
+    arrays_of,
+    cross_section,
+    lengths_of,
+    sorted_batches,
+    start_of,
+    tokens_of,
+)
 
 LEARNING_RATE, STEPS, CLIP_NORM = 3e-3, 50, 1.0
 TRAINED_STEPS = 1000
@@ -30,7 +40,6 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     import jax.numpy as jnp
 
     from benchmarks.profile import kernels
-    from ipt_jax.adapters.soft_prompt import SoftPrompts
 
     case, members = Case(**settings["case"]), settings["members"]
     decoder, params = side_by_side.load_ours(folder, settings["dtype"], settings.get("attention", "xla"))
@@ -39,11 +48,9 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
     chosen = cross_section(case, epoch)
     batches = [batch_of(ids) for ids in chosen]
 
-    prompts, prompt_params = SoftPrompts.create(
-        np.stack([start_of(case)] * members), reparameterisation="none", hidden=0, member_seeds=list(range(members))
-    )
-    trainer = trainer_of(decoder, prompts, STEPS, warmup_steps=0, weight_decay=0.0, clip_norm=CLIP_NORM)
-    state = trainer.init(prompt_params)
+    adapters, adapter_params = _adapters_of(case, decoder.config, members)
+    trainer = trainer_of(decoder, adapters, STEPS, warmup_steps=0, weight_decay=0.0, clip_norm=CLIP_NORM)
+    state = trainer.init(adapter_params)
     rates = jnp.full((members,), LEARNING_RATE, jnp.float32)
 
     def one_step(place: int) -> float:
@@ -64,6 +71,22 @@ def ours(folder: Path, settings: dict[str, Any]) -> Round:
         return kernels(again, most=16)
 
     return profiled if settings.get("profile") else again
+
+
+def _adapters_of(case: Case, config: Any, members: int) -> tuple[Any, Any]:
+    """So many adapters that start alike, and their parameters."""
+    if case.adapter == "prompt":  # also of a package from before there were other kinds
+        from ipt_jax.adapters.soft_prompt import SoftPrompts
+
+        rows = np.stack([start_of(case)] * members)
+        return SoftPrompts.create(rows, reparameterisation="none", hidden=0, member_seeds=list(range(members)))
+    from ipt_jax.adapters.kinds import KINDS
+
+    settings = SimpleNamespace(
+        adapter=SimpleNamespace(rank=RANK, alpha=RANK, rslora=False, freeze_first=False),
+        prompt=SimpleNamespace(reparameterisation="none", residual=True),
+    )
+    return KINDS[case.adapter].create([arrays_of(case, config)] * members, settings, list(range(members)))
 
 
 def trainer_of(decoder: Any, prompts: Any, steps: int, **recipe: Any) -> Any:
@@ -109,24 +132,46 @@ def own_batches(case: Case, members: int, limit: int) -> tuple[list[np.ndarray],
 
 
 def peft(folder: Path, settings: dict[str, Any]) -> Round:
-    """Steps of PEFT's prompt tuning, as its documentation trains: labels, loss, backward, AdamW."""
-    import peft
+    """Steps of PEFT with the case's adapter, as its documentation trains: labels, loss, backward, AdamW."""
     import torch
 
     case = Case(**settings["case"])
-    config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=case.prompt_rows)
-    model = peft.get_peft_model(side_by_side.load_theirs(folder, settings["dtype"]), config)
-    table = model.prompt_encoder["default"].embedding.weight
-    with torch.no_grad():
-        table.copy_(torch.from_numpy(start_of(case)))
+    model = _peft_model(case, side_by_side.load_theirs(folder, settings["dtype"]))
     model.train()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     loss_of = torch.compile(model) if settings.get("compile") else model
 
     def loss(tokens: Any, seen: Any, learned: Any) -> Any:
         labels = tokens.masked_fill(~learned, -100)
         return loss_of(input_ids=tokens, attention_mask=seen.long(), labels=labels, use_cache=False).loss
 
-    return _torch_round(case, table, loss)
+    return _torch_round(case, trained, loss)
+
+
+def _peft_model(case: Case, base: Any) -> Any:
+    """The base model under PEFT, with the adapter that our side starts from."""
+    import peft
+    import torch
+
+    from ipt_jax.adapters.peft import lora_tensors, prefix_tensors
+    from ipt_jax.models.loading import HF_FAMILIES
+
+    family = case.model["model_type"]
+    ours = HF_FAMILIES[family].config_from_hf(case.model)
+    common = {"task_type": "CAUSAL_LM"}
+    if case.adapter == "lora":
+        lm = SimpleNamespace(decoder=SimpleNamespace(config=ours), family=family)
+        tensors, rank, targets = lora_tensors(arrays_of(case, ours), lm)
+        model = peft.get_peft_model(base, peft.LoraConfig(**common, r=rank, lora_alpha=rank, target_modules=targets))
+        found = peft.set_peft_model_state_dict(model, {name: torch.from_numpy(each) for name, each in tensors.items()})
+        assert not found.unexpected_keys
+        return model
+    kind = peft.PrefixTuningConfig if case.adapter == "prefix" else peft.PromptTuningConfig
+    model = peft.get_peft_model(base, kind(**common, num_virtual_tokens=case.prompt_rows))
+    start = start_of(case) if case.adapter == "prompt" else prefix_tensors(arrays_of(case, ours))["prompt_embeddings"]
+    with torch.no_grad():
+        model.prompt_encoder["default"].embedding.weight.copy_(torch.from_numpy(start))
+    return model
 
 
 def loop(folder: Path, settings: dict[str, Any]) -> Round:
@@ -150,19 +195,19 @@ def loop(folder: Path, settings: dict[str, Any]) -> Round:
         logits = head(hidden[row, place + case.prompt_rows - 1])
         return torch.nn.functional.cross_entropy(logits.float(), tokens[row, place])
 
-    return _torch_round(case, prompt, loss)
+    return _torch_round(case, [prompt], loss)
 
 
-def _torch_round(case: Case, table: Any, loss_of: Callable[..., Any]) -> Round:
-    """Rounds of AdamW on the prompt's rows, on batches of similar length, each padded to its longest row.
+def _torch_round(case: Case, trained: Sequence[Any], loss_of: Callable[..., Any]) -> Round:
+    """Rounds of AdamW on what is trained, on batches of similar length, each padded to its longest row.
 
     Args:
-      table: the parameter [P, E].
+      trained: the parameters.
       loss_of: (tokens i64[B, T], which are real bool[B, T], which are learned bool[B, T]) → mean loss.
     """
     import torch
 
-    optimizer = torch.optim.AdamW([table], lr=LEARNING_RATE, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(trained, lr=LEARNING_RATE, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(1 - step / STEPS, 0.0))
     tokens, lengths = tokens_of(case), lengths_of(case)
     epoch = sorted_batches(case)
@@ -174,14 +219,14 @@ def _torch_round(case: Case, table: Any, loss_of: Callable[..., Any]) -> Round:
             row[: len(tokens[i])] = tokens[i]
         place, (source, target) = np.arange(rows.shape[1]), lengths[ids].T[..., None]
         seen, learned = place < source + target, (place >= source) & (place < source + target)
-        return tuple(torch.from_numpy(array).to(table.device) for array in (rows, seen, learned))
+        return tuple(torch.from_numpy(array).to(trained[0].device) for array in (rows, seen, learned))
 
     batches = [padded(ids) for ids in chosen]
 
     def one_step(place: int) -> float:
         loss = loss_of(*batches[place])
         loss.backward()
-        torch.nn.utils.clip_grad_norm_([table], CLIP_NORM)
+        torch.nn.utils.clip_grad_norm_(trained, CLIP_NORM)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
