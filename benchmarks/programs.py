@@ -181,7 +181,7 @@ def _decode(config: Any, mesh: Any, flags: Any) -> tuple[Any, Any]:
     from ipt_jax.decoding import slots
 
     static, arguments = _entering(config, mesh, flags)
-    params, _, stops = arguments[0]
+    params, stops = arguments[0].params, arguments[0].stops
     rows, carried = slots._answer(slots._enter, static, *arguments)
     unstack = slots._unstack.lower(static, params).compile()
     layers = jax.tree.map(

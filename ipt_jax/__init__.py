@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from ipt_jax.adapters.files import load_prompt, save_prompt
     from ipt_jax.adapters.trained import load_adapter
     from ipt_jax.errors import InputError
+    from ipt_jax.experiment.api import run
     from ipt_jax.experiment.finished_run import load_run
     from ipt_jax.language_model import LanguageModel, load_lm
 
 __version__ = "0.1.0"
-__all__ = ["InputError", "LanguageModel", "load_adapter", "load_lm", "load_prompt", "load_run", "save_prompt"]
+__all__ = ["InputError", "LanguageModel", "load_adapter", "load_lm", "load_prompt", "load_run", "run", "save_prompt"]
 
 # Where each public name lives. They are imported on first use, so that commands which need no language
 # model (score, report) start without JAX.
@@ -36,6 +37,7 @@ _HOMES = {
     "load_lm": "language_model",
     "load_prompt": "adapters.files",
     "load_run": "experiment.finished_run",
+    "run": "experiment.api",
     "save_prompt": "adapters.files",
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import os
 import re
+import runpy
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -18,6 +20,51 @@ from ipt_jax.setting import Leaf, leaves
 
 INPUT_ERROR_STATUS = 2
 INTERRUPTED_STATUS = 130  # what shells expect of a program that Ctrl-C ended
+
+
+class Said:
+    """How commands speak, by --quiet and --log_format; `runtime.log` goes by it."""
+
+    quiet = False
+    format = "text"
+
+
+SAID = Said()
+
+# `ipt-jax COMMAND …` → the module that is the command, flags that the command stands for, and what it does.
+COMMANDS: dict[str, tuple[str, list[str], str]] = {
+    "run": ("ipt_jax.main", [], "do an experiment: --config=NAME or FILE"),
+    "plan": ("ipt_jax.main", ["--plan"], "what an experiment would run and cost"),
+    "list": ("ipt_jax.main", ["--list"], "the populations of an experiment that are not finished"),
+    "preview": ("ipt_jax.tasks.preview", [], "what a model sees of a task, or of a run of an experiment"),
+    "predict": ("ipt_jax.predict", [], "continue the inputs of a file, as a run did or under what was trained"),
+    "score": ("ipt_jax.score", [], "score predictions, of this program or another"),
+    "report": ("ipt_jax.report", [], "tables, figures and the page of one or several folders"),
+    "export": ("ipt_jax.export", [], "what was trained as a file, or a folder of PEFT"),
+    "download": ("ipt_jax.tasks.download", [], "the released files of a task"),
+    "overlap": ("ipt_jax.tasks.overlap", [], "what a split shares with the training data"),
+}
+
+
+def console() -> None:
+    """The console script: `ipt-jax run --config=quickstart` is `python -m ipt_jax.main --config=quickstart`."""
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name == "--version":
+        from ipt_jax import __version__
+
+        print(f"ipt_jax {__version__}")
+    elif name in ("--help", "-h", "-?", "help"):
+        width = max(map(len, COMMANDS))
+        lines = [f"  {each:{width}}  {what}" for each, (_, _, what) in COMMANDS.items()]
+        print("\n".join(["usage: ipt-jax COMMAND [--FLAG=VALUE …]", "", *lines, "", "ipt-jax COMMAND --help has more"]))
+    elif name not in COMMANDS:
+        near = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(COMMANDS)}"
+        _fail(f"{name!r} is no command; {hint}")
+    else:
+        module, flags_of, _ = COMMANDS[name]
+        sys.argv = [f"ipt-jax {name}", *flags_of, *rest]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 def run(
@@ -53,6 +100,12 @@ def run(
       argv: the command line; by default `sys.argv`.
     """
     own = command_flags if command_flags is not None else flags.FLAGS
+    if "--version" in (sys.argv if argv is None else argv)[1:]:
+        from ipt_jax import __version__
+
+        print(f"ipt_jax {__version__}")
+        sys.exit(0)
+    _define_speech(own)
     # --help knows only the global flags, and of those it lists the main module's.
     lent = [name for name in own if name not in flags.FLAGS]
     for name in lent:
@@ -82,6 +135,7 @@ def run(
             _fail(f"unknown config key {cause.args[0] if isinstance(cause, KeyError) else cause}")
         except Exception as error:  # absl and ml_collections raise what their parsers do: of names, places and literals
             _fail(f"the command line cannot be read: {type(error).__name__}: {shown(str(error))}")
+        SAID.quiet, SAID.format = own["quiet"].value, own["log_format"].value
         flags.FLAGS.mark_as_parsed()
         return rest
 
@@ -107,6 +161,15 @@ def run(
     finally:
         for name in lent:
             delattr(flags.FLAGS, name)
+
+
+def _define_speech(own: flags.FlagValues) -> None:
+    if "quiet" in own:  # the command has been run before in this program
+        return
+    flags.DEFINE_bool("quiet", False, "Say warnings and errors alone, and draw no bar.", flag_values=own)
+    flags.DEFINE_enum(
+        "log_format", "text", ("text", "json"), "Messages, for people or a line of JSON each.", flag_values=own
+    )
 
 
 def define_settings(kind: type, flag_values: flags.FlagValues) -> dict[str, Callable[[], Any]]:

@@ -87,7 +87,7 @@ class LanguageModel:
         batch_size: int = 0,
         stop: Sequence[str] = ("\n",),
         **search: Any,
-    ) -> list[Generation] | list[list[Generation]]:
+    ) -> list[Generation]:
         """Continues each row, in the order given.
 
         Args:
@@ -101,8 +101,8 @@ class LanguageModel:
             place in `rows`.
 
         Returns:
-          What was generated for each row; with `num_return_sequences` above 1, a list for each row, best first
-          where there are beams.
+          What was generated for each row. With `num_return_sequences` above 1 it is the first of several, all of
+          which are its `sequences`, best first where there are beams.
 
         Raises:
           InputError: a row is neither a text nor token ids of the model or does not fit its positions, an argument is
@@ -119,7 +119,9 @@ class LanguageModel:
             for request, generated in batch:
                 results[request].append(generated)
         answers = list(results.values())
-        return answers if search.num_return_sequences > 1 else [generated for (generated,) in answers]
+        if search.num_return_sequences > 1:
+            return [dataclasses.replace(each[0], sequences=tuple(each)) for each in answers]
+        return [generated for (generated,) in answers]
 
     def score(
         self,

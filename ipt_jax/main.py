@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 from absl import flags
 
 from ipt_jax import cli, config_flag
@@ -21,6 +24,9 @@ _LIST = flags.DEFINE_bool(
     "Print a line for each population that is not finished, and stop: its id, the runs that are left, how many "
     "populations it waits for, and what it is, separated by tabs.",
     flag_values=_FLAGS,
+)
+_FORMAT = flags.DEFINE_enum(
+    "format", "text", ("text", "json"), "With --plan or --list: for people, or for programs.", flag_values=_FLAGS
 )
 _ONLY = flags.DEFINE_list(
     "only", [], "Do these populations alone, ids from --list joined by commas, without a report.", flag_values=_FLAGS
@@ -50,12 +56,20 @@ def main(argv: list[str]) -> None:
     workdir = _WORKDIR.value or f"runs/{config.name}"
     if (_PLAN.value or _LIST.value) and _DISTRIBUTED.value:
         raise InputError("--plan and --list are for one process; leave --distributed out")
+    if _FORMAT.value == "json" and not (_PLAN.value or _LIST.value):
+        raise InputError("--format=json is for --plan and --list; what an experiment gives is in its folder")
     if _PLAN.value:
-        print(plan.describe(config, workdir, _SLICES.value or spread.DEFAULT))
+        if _FORMAT.value == "json":
+            print(json.dumps(plan.as_data(config, workdir), indent=2))
+        else:
+            print(plan.describe(config, workdir, _SLICES.value or spread.DEFAULT))
         return
     if _LIST.value:
-        for line in experiment.list_jobs(config, workdir):
-            print(line)
+        jobs = experiment.list_jobs(config, workdir)
+        if _FORMAT.value == "json":
+            print(json.dumps([dataclasses.asdict(job) for job in jobs], indent=2))
+        for job in jobs if _FORMAT.value == "text" else ():
+            print(job.line())
         return
     processes.start(_DISTRIBUTED.value, _COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     experiment.run(config, workdir, _ONLY.value)

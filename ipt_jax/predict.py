@@ -116,7 +116,6 @@ def _hash(content: bytes) -> str:
 
 def main(argv: list[str]) -> None:
     log.show_progress()
-    from tqdm import tqdm
 
     from ipt_jax.decoding.generation import generate
     from ipt_jax.decoding.request import Request
@@ -127,7 +126,7 @@ def main(argv: list[str]) -> None:
         job = _job(inputs)
         _log.info("%s", job.said)
         waiting = _waiting(job, output)
-        with tqdm(total=len(inputs), initial=len(inputs) - len(waiting), desc="decode", unit="row") as progress:
+        with log.Progress(total=len(inputs), initial=len(inputs) - len(waiting), desc="decode", unit="row") as progress:
             for batch in generate(
                 job.lm,
                 job.injected,

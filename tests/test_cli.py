@@ -1,6 +1,9 @@
 """How commands end: exit status and one line on stderr."""
 
+import importlib.util
+import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -8,6 +11,10 @@ import textwrap
 import pytest
 from commands import call_file
 from paths import ROOT
+
+import ipt_jax
+from ipt_jax import cli
+from ipt_jax.runtime import preemption
 
 COMMAND = """
     from absl import flags
@@ -158,3 +165,80 @@ def test_a_leaf_below_a_value_is_one_line_on_stderr_and_status_2(tmp_path, confi
     done = call_file(tmp_path / "command.py", f"--config={config}", f"--config.{leaf}=1")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: the command line cannot be read: ") and done.stderr.count("\n") == 1
+
+
+def console(*arguments, **kwargs):
+    """`ipt-jax ARGUMENTS`, in a Python of its own."""
+    command = [sys.executable, "-c", "from ipt_jax import cli; cli.console()", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, **kwargs)
+
+
+def test_the_console_script_has_every_command_and_is_installed_under_its_name():
+    assert "ipt-jax = ipt_jax.cli:console" in (ROOT / "setup.cfg").read_text()
+    done = console()
+    assert done.returncode == 0 and all(f"\n  {name} " in done.stdout for name in cli.COMMANDS)
+    for module, _, _ in cli.COMMANDS.values():
+        assert importlib.util.find_spec(module)
+
+
+def test_a_command_of_the_console_script_is_the_module_with_its_flags(tmp_path):
+    (tmp_path / "a.txt").write_text("")
+    done = console("score", "--task=sample", f"--predictions={tmp_path / 'none'}")
+    assert done.returncode == 2 and "error: " in done.stderr and "none" in done.stderr
+    done = console("list", "--config=quickstart", "--format=json", f"--workdir={tmp_path}")
+    jobs = json.loads(done.stdout)
+    assert done.returncode == 0 and {"id", "runs", "depth", "description"} == set(jobs[0])
+    assert sorted(len(job["runs"]) for job in jobs) == [1, 1, 1, 2, 2]
+    text = console("list", "--config=quickstart", f"--workdir={tmp_path}").stdout.splitlines()
+    assert [line.split("\t")[0] for line in text] == [job["id"] for job in jobs]
+
+
+def test_an_unknown_command_suggests_the_near_one():
+    done = console("exprot")
+    assert (done.returncode, done.stderr) == (2, "error: 'exprot' is no command; did you mean export?\n")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["run", "--version"]])
+def test_the_version_is_said_by_the_script_and_by_each_command(arguments):
+    assert console(*arguments).stdout == f"ipt_jax {ipt_jax.__version__}\n"
+
+
+@pytest.mark.parametrize("name", sorted(cli.COMMANDS))
+def test_help_of_a_command_imports_nothing_that_takes_time(name):
+    source = f"""
+import sys
+sys.argv = ["ipt-jax", {name!r}, "--help"]
+from ipt_jax import cli
+try:
+    cli.console()
+except SystemExit:
+    slow = {{"jax", "flax", "optax", "orbax", "datasets", "pandas", "transformers", "matplotlib", "scipy.stats"}}
+    print("imported:", sorted(slow & set(sys.modules)))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", source], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "imported: []", done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) > 10
+
+
+def test_json_is_for_what_is_printed(tmp_path):
+    done = console("run", "--config=quickstart", "--format=json", f"--workdir={tmp_path}")
+    assert done.returncode == 2 and "--format=json is for --plan and --list" in done.stderr
+
+
+def test_messages_are_lines_of_json_or_left_out_as_the_flags_say(tmp_path):
+    flags = ["run", "--config=quickstart", "--config.model.source=nowhere/at-all.gguf", f"--workdir={tmp_path}"]
+    done = console(*flags, "--log_format=json")
+    assert done.returncode == 2
+    *told, error = done.stderr.splitlines()
+    assert error.startswith("error: ") and [json.loads(line)["level"] for line in told]
+    assert json.loads(told[0]).keys() == {"time", "level", "logger", "message"}
+    done = console(*flags, "--quiet")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
+
+
+def test_the_page_of_commands_has_every_exit_status():
+    table = (ROOT / "docs" / "commands.md").read_text().partition("## Exit status\n")[2].partition("\n## ")[0]
+    said = {int(number) for number in re.findall(r"^\| (\d+) \|", table, re.M)}
+    assert said == {0, 1, cli.INPUT_ERROR_STATUS, preemption.EX_TEMPFAIL, cli.INTERRUPTED_STATUS}

@@ -53,12 +53,13 @@ def test_generation_keeps_the_order_of_its_rows_and_uses_the_prompt(lm):
     assert lm.generate([]) == []
 
 
-def test_several_answers_of_a_row_come_as_a_list_of_its_own_best_first(lm):
+def test_several_answers_of_a_row_come_with_its_first_one_best_first(lm):
     beams = lm.generate([[5, 6], [7]], PROMPT, max_new_tokens=4, num_beams=3, num_return_sequences=2)
-    assert [len(answers) for answers in beams] == [2, 2]
-    assert all(best.score >= other.score for best, other in beams)
+    assert [len(answer.sequences) for answer in beams] == [2, 2]
+    assert all(best.score >= other.score for best, other in (answer.sequences for answer in beams))
     alone = lm.generate([[5, 6], [7]], PROMPT, max_new_tokens=4, num_beams=3)
-    assert [answers[0].tokens for answers in beams] == [g.tokens for g in alone]
+    assert [answer.tokens for answer in beams] == [g.tokens for g in alone]
+    assert all(answer.sequences[0].tokens == answer.tokens for answer in beams) and not alone[0].sequences
 
 
 def test_a_given_end_token_ends_a_row(lm):

@@ -47,6 +47,7 @@ class Generation:
       stop: `eos`, `stop_text` or `length`.
       log_probability: of the tokens by the model itself; the sum of `token_log_probabilities`.
       score: what beam search ranks by, see `Decoded`.
+      sequences: of `LanguageModel.generate`, where a row has several answers: all of them, this one first.
     """
 
     tokens: tuple[int, ...]
@@ -55,6 +56,7 @@ class Generation:
     log_probability: float
     token_log_probabilities: tuple[float, ...]
     score: float
+    sequences: tuple[Generation, ...] = ()
 
 
 class Rows(NamedTuple):

@@ -9,7 +9,6 @@ from typing import Any
 
 import jax
 from jax.sharding import Mesh
-from tqdm import tqdm
 
 from ipt_jax.adapters.injection import Injection
 from ipt_jax.decoding import generation
@@ -19,6 +18,7 @@ from ipt_jax.errors import InputError
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.rows.preparation import PreparedSplit
 from ipt_jax.runtime import preemption, processes
+from ipt_jax.runtime.log import Progress
 from ipt_jax.tasks.base import Example, Task
 from ipt_jax.tasks.scores import Scores, example_headline
 from ipt_jax.tasks.scores import score as scores_of
@@ -62,7 +62,9 @@ def predict(
                 asked[Request(member.split.rows[i].tokens, k, id, f"{member.task.name} {id}")] = i
     total = sum(len(member.split.rows) for member in members)
     is_first = processes.is_first()  # all processes decode every row together; the first one writes
-    with tqdm(total=total, initial=total - len(asked), desc=title, unit="example", disable=not is_first) as progress:
+    with Progress(
+        total=total, initial=total - len(asked), desc=title, unit="example", disable=not is_first
+    ) as progress:
         for batch in generation.generate(lm, adapters, list(asked), search, batch_size=batch_size, devices=devices):
             rows: dict[int, list[dict[str, Any]]] = {}
             for request, generated in batch if is_first else ():

@@ -16,7 +16,7 @@ from ipt_jax.errors import InputError
 from ipt_jax.experiment import jobs
 from ipt_jax.experiment.execution import Execution
 from ipt_jax.experiment.expand import expand
-from ipt_jax.experiment.jobs import Job
+from ipt_jax.experiment.jobs import Job, Left
 from ipt_jax.experiment.prompt_sources import resolve_sources
 from ipt_jax.experiment.run import Run
 from ipt_jax.runtime import accelerators, log, preemption, processes
@@ -53,8 +53,8 @@ def _data_hash(settings: ml_collections.FrozenConfigDict, read: frozenset[str]) 
     return base.data_hash(task, [split for split in splits if split in read or base.is_there(task, split)])
 
 
-def list_jobs(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> list[str]:
-    """What is left of the experiment, a line for each population; see `jobs.listing`. Nothing is computed for it."""
+def list_jobs(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> list[Left]:
+    """What is left of the experiment, of each population; see `jobs.listing`. Nothing is computed for it."""
     return jobs.listing(jobs.jobs_of(resolve(config)), Path(workdir))
 
 

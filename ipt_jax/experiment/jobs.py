@@ -72,14 +72,31 @@ def without_source(runs: Sequence[Run], workdir: Path) -> list[Run]:
     return [run for run in runs if run.id in waiting]
 
 
-def listing(jobs: Sequence[Job], workdir: Path) -> list[str]:
-    """A line for each job that is not finished: id, runs that are left, depth, description, separated by tabs."""
-    lines = []
-    for job in jobs:
-        left = unfinished(job.runs, workdir)
-        if left:
-            lines.append(f"{job.id}\t{len(left)}\t{job.depth}\t{job.description()}")
-    return lines
+@dataclasses.dataclass(frozen=True)
+class Left:
+    """What is left of a job.
+
+    Attributes:
+      id: for --only.
+      runs: the ids of those that have no result.
+      depth: how many jobs it waits for, one after another.
+      description: for people.
+    """
+
+    id: str
+    runs: tuple[str, ...]
+    depth: int
+    description: str
+
+    def line(self) -> str:
+        """Id, how many runs are left, depth, description, separated by tabs."""
+        return f"{self.id}\t{len(self.runs)}\t{self.depth}\t{self.description}"
+
+
+def listing(jobs: Sequence[Job], workdir: Path) -> list[Left]:
+    """Of each job that is not finished, what is left."""
+    left = [(job, tuple(run.id for run in unfinished(job.runs, workdir))) for job in jobs]
+    return [Left(job.id, runs, job.depth, job.description()) for job, runs in left if runs]
 
 
 def select(jobs: Sequence[Job], ids: Sequence[str]) -> list[Job]:

@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from tqdm import tqdm
 
 from ipt_jax.errors import InputError
 from ipt_jax.models.config import DecoderConfig
 from ipt_jax.models.decoder import FrozenDecoder
+from ipt_jax.runtime.log import Progress
 
 _log = logging.getLogger(__name__)
 
@@ -172,7 +172,9 @@ def fill(
     filled: dict[str, jax.Array] = {}
     sizes = {name: math.prod(source.shape(name)) for name in source.names() if name in uses}
     quiet = jax.process_index() > 0  # all processes read; the first one tells
-    with tqdm(total=sum(sizes.values()), desc="loading weights", unit="weight", unit_scale=True, disable=quiet) as bar:
+    with Progress(
+        total=sum(sizes.values()), desc="loading weights", unit="weight", unit_scale=True, disable=quiet
+    ) as bar:
         for name, size in sizes.items():
             _place(source, name, uses[name], filled, abstract, config, shardings)
             bar.update(size)

@@ -6,6 +6,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import ml_collections
 import numpy as np
@@ -69,6 +70,45 @@ def describe(config: ml_collections.ConfigDict, workdir: str | os.PathLike, seve
     blocks.append(hours(forecasts, _embeddings(forecasts, preparer_of), here))
     blocks.append(slice_table.describe(forecasts, sets))
     return "\n\n".join(blocks)
+
+
+def as_data(config: ml_collections.ConfigDict, workdir: str | os.PathLike) -> dict[str, Any]:
+    """The plan for programs: of each population its runs, budget of tokens, arithmetic in FLOP, and bytes.
+
+    `seconds` has training and evaluation on one of each published device, or null where it does not fit.
+    """
+    workdir, runs = Path(workdir), resolve(config)
+    left = [run for run in runs if not RunFolder(workdir, run.id).finished]
+    preparer_of = preparers(config)
+    found = [forecast(preparer_of(group[0].settings), group, workdir) for group in populations(left)]
+    return {
+        "name": config.name,
+        "runs": len(runs),
+        "finished": len(runs) - len(left),
+        "populations": [_as_data(each) for each in found],
+        "embedding_flop": _embeddings(found, preparer_of),
+    }
+
+
+def _as_data(each: Forecast) -> dict[str, Any]:
+    lengths, settings = [len(row.tokens) for row in each.rows], each.settings
+    devices = [Split(device) for device in PUBLISHED]
+    return {
+        "methods": list(dict.fromkeys(run.method for run in each.runs)),
+        "runs": [run.id for run in each.runs],
+        "untrained": each.untrained,
+        "task": settings.task.name,
+        "split": settings.task.split,
+        "model": each.lm.name,
+        "examples": each.examples,
+        "tokens": {"median": int(np.median(lengths)), "longest": max(lengths)},
+        "room": each.lm.decoder.config.max_positions - settings.layout.prompt_tokens - settings.decoding.max_new_tokens,
+        "demonstrations_dropped": sum(row.dropped for row in each.rows),
+        "truncated": sum(row.truncated for row in each.rows),
+        "flop": {"train": each.train, "evaluate": each.prefill + each.decode},
+        "bytes": each.bytes(_ONE).least,
+        "seconds": {one.device.name: list(each.seconds(one)) if each.fits(one) else None for one in devices},
+    }
 
 
 def preparers(

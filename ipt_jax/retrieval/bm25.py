@@ -16,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 import regex
 import scipy.sparse
-from tqdm import tqdm
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
 from ipt_jax.retrieval.top_k import round_up, top_k
 from ipt_jax.runtime import processes
+from ipt_jax.runtime.log import Progress
 
 METHODS = ("lucene", "robertson", "atire")
 TERMS = ("auto", "words", "characters")
@@ -165,7 +165,7 @@ def _search(
     threads, quiet = len(os.sched_getaffinity(0)), not processes.is_first()
     with (
         ThreadPoolExecutor(threads) as executor,
-        tqdm(total=len(asked), desc=f"BM25 over {size:,} inputs", unit="input", disable=quiet) as progress,
+        Progress(total=len(asked), desc=f"BM25 over {size:,} inputs", unit="input", disable=quiet) as progress,
     ):
         for count in executor.map(fill, range(0, len(asked), rows)):
             progress.update(count)

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval.pool import Distinct, Neighbours, Pool, choose
 from ipt_jax.retrieval.top_k import round_up, top_k
 from ipt_jax.runtime import processes
+from ipt_jax.runtime.log import Progress
 
 # Products of 1,024 queries with 8,192 entries (32 MiB of cosines) run at the full rate of two cores, and larger
 # ones no faster.
@@ -53,7 +53,7 @@ def _search(
     similarities = np.empty((len(asked), wanted), np.float32)
     places = np.empty((len(asked), wanted), np.int64)
     quiet = not processes.is_first()
-    with tqdm(total=len(asked), desc=f"comparing with {size:,} inputs", unit="input", disable=quiet) as progress:
+    with Progress(total=len(asked), desc=f"comparing with {size:,} inputs", unit="input", disable=quiet) as progress:
         for start in range(0, len(asked), rows):
             block = slice(start, start + rows)
             unit = _unit(query_vectors[block], rows)

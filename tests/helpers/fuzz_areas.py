@@ -207,7 +207,11 @@ def _resume(folder: Path) -> Any:
 
     sync_results(folder)
     read_rows(folder / "results.jsonl", {"run": str})
-    runs = [types.SimpleNamespace(id=run.run_id) for run in run_folders(folder)]
+
+    def run_of(kept: Any) -> types.SimpleNamespace:
+        return types.SimpleNamespace(id=kept.run_id, trained_file=lambda workdir: kept.prompt)
+
+    runs = [run_of(kept) for kept in run_folders(folder)]
     unfinished(runs, folder)
     together(folder, runs, 2)
     for run in run_folders(folder):

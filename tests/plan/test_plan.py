@@ -1,6 +1,7 @@
 """The plan of an experiment: what is left to do, what it takes, and on which devices; no weights are needed for it."""
 
 import dataclasses
+import json
 import re
 
 import pytest
@@ -54,6 +55,16 @@ def test_a_plan_has_hours_on_known_devices_and_on_this_one(text):
         assert re.search(rf"{device.name} .* yes .* {device.source}$", text, re.MULTILINE)
     assert re.search(r"^this machine .* measured$", text, re.MULTILINE)
     assert "These are estimates" in text and "30% of which are assumed" in text
+
+
+def test_a_plan_for_programs_has_the_same_populations_and_is_json(lm_folder, cache, tmp_path):
+    data = json.loads(json.dumps(plan.as_data(config_for(lm_folder, cache), tmp_path / "new")))
+    assert (data["runs"], data["finished"], len(data["populations"])) == (8, 0, 6)
+    by_method = {each["methods"][0]: each for each in data["populations"]}
+    assert len(by_method["PT"]["runs"]) == by_method["PT"]["untrained"] == 2 and by_method["PT"]["flop"]["train"] > 0
+    assert by_method["zero-shot"]["flop"]["train"] == 0 and set(by_method["PT"]["seconds"]) == {
+        d.name for d in PUBLISHED
+    }
 
 
 def test_planning_writes_nothing_into_the_work_folder(lm_folder, cache, tmp_path):

@@ -1,5 +1,7 @@
 """What commands say beside the package's own messages."""
 
+import json
+import logging
 import sys
 from types import SimpleNamespace
 
@@ -7,6 +9,7 @@ import pytest
 from absl import logging as absl_logging
 from commands import _loggers_as_before
 
+from ipt_jax import cli
 from ipt_jax.runtime import log
 
 
@@ -30,3 +33,36 @@ def test_what_python_cannot_raise_is_told_but_for_tensorstores_closed_loop(monke
     for text in ("Event loop is closed", "something else"):
         sys.unraisablehook(SimpleNamespace(exc_value=RuntimeError(text)))
     assert told == ["something else"]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    monkeypatch.setattr(log, "_EVERY_SECONDS", 0.0)
+
+
+def test_in_a_file_progress_is_a_message_with_what_is_left_and_no_bar(at_once, capsys):
+    with log.Progress("train", total=10, initial=2, unit="step") as progress:
+        progress.update(4)
+        progress.say("loss 1.0")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "train: 6 of 10 steps, 0 s left"
+
+
+def test_work_that_another_process_tells_of_says_nothing(at_once, capsys):
+    with log.Progress("train", total=10, unit="step", disable=True) as progress:
+        progress.update()
+    assert capsys.readouterr().err == ""
+
+
+def test_as_json_every_message_is_an_object_and_with_quiet_there_are_warnings_alone(at_once, capsys, monkeypatch):
+    monkeypatch.setattr(cli.SAID, "format", "json")
+    log.show_progress()
+    with log.Progress("train", total=None, unit="step") as progress:
+        progress.update(1200)
+    told = json.loads(capsys.readouterr().err)
+    assert (told["level"], told["logger"], told["message"]) == ("info", "ipt_jax.runtime.log", "train: 1,200 steps")
+    monkeypatch.setattr(cli.SAID, "quiet", True)
+    log.show_progress()
+    logging.getLogger("ipt_jax.x").info("not this")
+    logging.getLogger("ipt_jax.x").warning("this")
+    assert json.loads(capsys.readouterr().err)["message"] == "this"

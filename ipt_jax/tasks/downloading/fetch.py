@@ -52,7 +52,7 @@ def fetch(url: str, partial: Path, *, timeout: float, max_bytes: int) -> None:
 
 def _fetch_once(url: str, partial: Path, timeout: float, max_bytes: int) -> bool:
     """One request, appended to `partial`; False where fewer bytes came than announced."""
-    from tqdm import tqdm
+    from ipt_jax.runtime.log import Progress
 
     start = partial.stat().st_size if partial.exists() else 0
     # Without "identity" a server may compress, and a range would count compressed bytes.
@@ -64,7 +64,7 @@ def _fetch_once(url: str, partial: Path, timeout: float, max_bytes: int) -> bool
         total = start + int(announced) if announced else None
         with (
             partial.open("ab" if start else "wb") as file,
-            tqdm(desc=partial.stem, initial=start, total=total, unit="B", unit_scale=True) as progress,
+            Progress(desc=partial.stem, initial=start, total=total, unit="B", unit_scale=True) as progress,
         ):
             size = start
             while max(size, total or 0) <= max_bytes and (chunk := response.read(_CHUNK_BYTES)):
