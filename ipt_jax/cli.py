@@ -74,6 +74,7 @@ def run(
     required: Sequence[str] = (),
     positional: bool = False,
     argv: Sequence[str] | None = None,
+    more_help: Callable[[Sequence[str]], str] | None = None,
 ) -> NoReturn:
     """Parses the command line, calls `main(argv)` and exits with what it returns (None is 0).
 
@@ -98,13 +99,23 @@ def run(
       required: names of flags that the user must give.
       positional: whether the command takes arguments that are no flags.
       argv: the command line; by default `sys.argv`.
+      more_help: the command line → what --help says instead of listing the flags; nothing where it is to list them.
     """
+    given = list(sys.argv if argv is None else argv)
     own = command_flags if command_flags is not None else flags.FLAGS
-    if "--version" in (sys.argv if argv is None else argv)[1:]:
+    if "--version" in given[1:]:
         from ipt_jax import __version__
 
         print(f"ipt_jax {__version__}")
         sys.exit(0)
+    if more_help is not None and {"--help", "-h"} & set(given[1:]):
+        try:
+            told = more_help(given)
+        except InputError as error:
+            _fail(str(error))
+        if told:
+            print(told, end="")
+            sys.exit(0)
     _define_speech(own)
     # --help knows only the global flags, and of those it lists the main module's.
     lent = [name for name in own if name not in flags.FLAGS]

@@ -75,5 +75,15 @@ def main(argv: list[str]) -> None:
     experiment.run(config, workdir, _ONLY.value)
 
 
+def _help(line: list[str]) -> str:
+    """With --config=NAME or FILE: every setting with its value there and its meaning; else nothing."""
+    named = [each.partition("=")[2] for each in line if each.startswith(("--config=", "-config="))]
+    if not named:
+        return ""
+    from ipt_jax.experiment import settings_page
+
+    return settings_page.help_of(named[-1], config_flag.load(named[-1]))
+
+
 if __name__ == "__main__":
-    cli.run(main, _FLAGS, required=("config",))
+    cli.run(main, _FLAGS, required=("config",), more_help=_help)

@@ -38,7 +38,6 @@ class Setting:
       least, above, most, below: bounds of a number; `least` and `most` are allowed themselves.
       matters: when it can change a result; elsewhere a run has `neutral`, by default the default, for what was given.
       before: what runs from before the setting existed did; an id leaves that value out, so that they keep theirs.
-      searched: whether the command line takes a tuple of values, a run for each.
       per_member: whether an adapter carries it for itself: runs that differ in nothing else are one population.
       in_config: whether an experiment's config has it.
     """
@@ -53,7 +52,6 @@ class Setting:
     matters: Condition | None = None
     neutral: Any = ABSENT
     before: Any = ABSENT
-    searched: bool = False
     per_member: bool = False
     in_config: bool = True
 

@@ -1,16 +1,19 @@
 """The flag --config: names, files, arguments, and one line for whatever is wrong with a config."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from absl import flags
+from commands import call
 from paths import ROOT
 
 from ipt_jax import config_flag
 from ipt_jax.configs import common, dart
 from ipt_jax.errors import InputError
+from ipt_jax.experiment import schema
 
 START = "from ipt_jax.configs import common\ndef get_config():\n    config = common.get_config()\n"
 
@@ -137,3 +140,42 @@ def test_stop_texts_are_typed_in_a_shell_with_escapes(monkeypatch, given, stop):
     config_flag.define(found)
     found(line)
     assert config_flag.resolved(found).decoding.stop == stop
+
+
+def test_help_of_a_config_has_every_setting_with_its_value_there_and_its_meaning(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from ipt_jax.configs import quickstart\n"
+        "def get_config():\n    config = quickstart.get_config()\n    config.limit.test = 77\n    return config\n"
+    )
+    done = call("ipt_jax.main", f"--config={tmp_path / 'mine.py'}", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "--config.limit.test=77\n    of the test split" in done.stdout
+    flags = {line.partition("=")[0] for line in done.stdout.splitlines() if line.startswith("--config.")}
+    wanted = {"--config." + ".".join(path) for path, leaf in schema.walk() if leaf.setting.in_config}
+    assert flags == wanted - {"--config.runs", "--config.per_task"}
+    assert "  zero_shot: nothing" in done.stdout
+    done = call("ipt_jax.main", "--config=quickstrat", "--help")
+    assert done.returncode == 2 and "did you mean --config=quickstart?" in done.stderr
+
+
+@pytest.mark.parametrize(("flag", "count"), [("seed=(0,1,2)", 3), ("training.steps=(4,8)", 4), ("limit.test=(5,6)", 2)])
+def test_a_tuple_on_the_command_line_is_an_axis_where_a_number_stands(flag, count):
+    """The quickstart's PT has two seeds of its own, which go before the base's; an ICL run has no steps."""
+    done = call("ipt_jax.main", "--config=quickstart", f"--config.{flag}", "--list", "--format=json")
+    jobs = json.loads(done.stdout)
+    method = {"seed=(0,1,2)": "ICL, random", "training.steps=(4,8)": "IPT", "limit.test=(5,6)": "zero-shot"}[flag]
+    assert sum(len(job["runs"]) for job in jobs if job["description"].startswith(method)) == count
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("seed=(0,'a')", "config.seed=(0, 'a') must be like 0: int, or a tuple of such"),
+        ("seed=()", "config.seed=() has no value; give at least one"),
+        ("training.steps=two", "config.training.steps='two' must be a whole number"),
+        ("layout.prompt_tokens=(-1,2)", "config.layout.prompt_tokens=-1 must be at least 0"),
+    ],
+)
+def test_an_axis_of_what_is_no_number_is_refused(flag, message):
+    done = call("ipt_jax.main", "--config=quickstart", f"--config.{flag}", "--list")
+    assert done.returncode == 2 and message in done.stderr

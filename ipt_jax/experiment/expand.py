@@ -29,9 +29,9 @@ _PER_MEMBER = [path for path, leaf in schema.decisive() if leaf.setting.per_memb
 def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]]:
     """The runs of an experiment, each a name and its plain nested settings.
 
-    `config.runs` maps a name to what differs from the base. A tuple where the base has a single value is
-    an axis: `{"seed": (0, 1)}` is two runs. So is a tuple in the base's `training`: `learning_rate = (1e-3, 3e-3)`
-    there doubles every run that does not say its own. `config.tasks` and `config.models` repeat all runs for each task
+    `config.runs` maps a name to what differs from the base. A tuple where a setting is a single value is an axis:
+    `{"seed": (0, 1)}` is two runs. So is one in the base: `config.training.learning_rate = (1e-3, 3e-3)` doubles every
+    run that does not say its own. `config.tasks` and `config.models` repeat all runs for each task
     and language model they name. `run:NAME@*` as the source of a prompt is an axis too, over those tasks (see
     `sources`).
 
@@ -42,10 +42,9 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
     for leaf in leaves(schema.Experiment):
         if leaf.name not in schema.DECIDES and (what := problem(leaf, plain[leaf.name])):
             raise InputError(f"config.{leaf.name}={plain[leaf.name]!r} {what}")
-    settings = {section: plain[section] for section in schema.DECIDES}
-    settings["training"] = _with_floats(settings["training"])
-    searches = {leaf: value for leaf, value in settings["training"].items() if isinstance(value, tuple)}
-    base = {**settings, "training": _single(settings["training"])}
+    settings = _with_floats({section: plain[section] for section in schema.DECIDES})
+    base = copy.deepcopy(settings)
+    searches = dict(_take_axes(base))
     check_execution(plain["execution"])
     expanded: dict[str, tuple[str, dict[str, Any]]] = {}
     tasks = _names(plain["tasks"])
@@ -55,7 +54,9 @@ def expand(config: ml_collections.ConfigDict) -> list[tuple[str, dict[str, Any]]
         merged = copy.deepcopy(base)
         _override(merged, setting, place)
         _override(merged, overrides, f"config.runs.{name}")
-        merged["training"] |= {leaf: v for leaf, v in searches.items() if leaf not in overrides.get("training", {})}
+        for path, values in searches.items():
+            if not (_says(overrides, path) or _says(setting, path)):
+                _section_at(merged, path)[path[-1]] = values
         merged["prompt"]["source"] = over_tasks(merged["prompt"]["source"], tasks or [merged["task"]["name"]])
         for one in _product(merged, base):
             check(one, f"run {name!r}: ")
@@ -163,29 +164,49 @@ def _product(settings: dict[str, Any], base: Mapping[str, Any]) -> Iterable[dict
         yield copied
 
 
-def _single(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The first value of each axis, which the types of overrides are checked against."""
-    single = dict(training)
-    for leaf, value in training.items():
-        place = f"config.training.{leaf}"
-        if isinstance(value, tuple) and not value:
-            raise InputError(f"{place}=() has no value; give at least one")
-        if isinstance(value, tuple):
+def _take_axes(base: dict[str, Any]) -> Iterator[tuple[tuple[str, ...], tuple]]:
+    """Takes the axes out of the base, which keeps the first value of each: overrides are to be of its type."""
+    for path, leaf in schema.decisive():
+        section = _section_at(base, path)
+        value = section[path[-1]]
+        if isinstance(value, tuple) and not isinstance(leaf.default, tuple) and leaf.kind in (int, float, bool, str):
+            place = f"config.{'.'.join(path)}"
+            if not value:
+                raise InputError(f"{place}=() has no value; give at least one")
             _check_type(value, value[0], place)
-            single[leaf] = value[0]
-    return single
+            section[path[-1]] = value[0]
+            yield path, value
 
 
-def _with_floats(training: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole number becomes the float that is meant, as ml_collections does in sections that take no tuples."""
+def _section_at(settings: Any, path: Sequence[str]) -> Any:
+    for part in path[:-1]:
+        settings = settings[part]
+    return settings
+
+
+def _says(overrides: Mapping[str, Any], path: Sequence[str]) -> bool:
+    """Whether a leaf is among them; what is no section is looked at elsewhere."""
+    for part in path:
+        if not isinstance(overrides, Mapping) or part not in overrides:
+            return False
+        overrides = overrides[part]
+    return True
+
+
+def _with_floats(settings: dict[str, Any]) -> dict[str, Any]:
+    """A whole number becomes the float that is meant, as ml_collections does where it knows the type."""
 
     def as_float(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(as_float, value))
         return float(value) if type(value) is int and abs(value) <= sys.float_info.max else value
 
-    floats = {leaf.name for leaf in leaves(schema.Training) if leaf.kind is float}
-    return {name: as_float(value) if name in floats else value for name, value in training.items()}
+    changed = copy.deepcopy(settings)
+    for path, leaf in schema.decisive():
+        if leaf.kind is float:
+            section = _section_at(changed, path)
+            section[path[-1]] = as_float(section[path[-1]])
+    return changed
 
 
 def _axes(settings: Mapping[str, Any], base: Mapping[str, Any], path=()) -> Iterable[tuple[tuple[str, ...], tuple]]:

@@ -262,7 +262,6 @@ class Training:
         2e-3,
         "the peak; a tuple, (1e-3, 3e-3, 1e-2), is a search in one population",
         above=0,
-        searched=True,
         per_member=True,
     )
     schedule: str = setting(
@@ -354,25 +353,25 @@ def config_dict() -> ConfigDict:
 
 
 def _config_dict(kind: type) -> ConfigDict:
-    # `training` takes a tuple as an axis, which ml_collections would refuse where the default is a number.
-    config = ConfigDict(type_safe=kind is not Training)
+    config = ConfigDict()
     own = {leaf.name: leaf for leaf in leaves(kind)}
     for field in dataclasses.fields(kind):
         if field.name not in own:
             config[field.name] = _config_dict(field.default_factory)
         elif own[field.name].setting.in_config:
-            config[field.name] = _value(own[field.name])
+            config[field.name] = _value(own[field.name], kind is not Execution)
     return config
 
 
-def _value(leaf: Leaf) -> Any:
+def _value(leaf: Leaf, axis: bool) -> Any:
     """A leaf's default as ml_collections wants it.
 
-    It reads the text of a flag as its leaf's type: that of a number refuses a tuple, that of a truth value any text.
+    It reads the text of a flag as its leaf's type, and refuses all else. What takes several types, and a number that
+    decides a result, of which a tuple is an axis, is therefore of any type to it; `expand` looks at it.
     """
     if isinstance(leaf.default, dict):
         return ConfigDict(leaf.default)
-    several = leaf.setting.searched or leaf.kind not in (int, float, bool, str, type(leaf.default))
+    several = (axis and leaf.kind in (int, float)) or leaf.kind not in (int, float, bool, str, type(leaf.default))
     return (
         FieldReference(leaf.default, field_type=object)
         if several and not isinstance(leaf.default, tuple)
