@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 from commands import call
+from paths import ROOT
 from tiny import tiny_lm
 
 from ipt_jax.retrieval import Retrieval
@@ -11,6 +12,7 @@ from ipt_jax.rows.layout import Layout
 from ipt_jax.rows.preparation import Preparer
 from ipt_jax.tasks.preview import preview
 from ipt_jax.tasks.sample.task import Sample
+from ipt_jax.workdir.json_files import read_rows
 
 
 class Few(Sample):
@@ -66,3 +68,32 @@ def test_the_command_prints_n_examples(tmp_path):
 def test_a_missing_file_is_told_in_one_line():
     done = call("ipt_jax.tasks.preview", "dart", "--data_dir=nowhere")
     assert done.returncode == 2 and done.stderr.startswith("error: ") and "config.task.data_dir" in done.stderr
+
+
+def test_the_rows_of_a_run_are_the_very_ones_that_it_was_made_with(finished, lm_folder, cache):
+    flags = [f"--config={ROOT}/tests/helpers/small_config.py", f"--config.model.source={lm_folder}"]
+    flags += [f"--config.execution.cache_dir={cache}", "-n", "10"]
+    for name, method in [("icl_retrieved_three_shot", "ICL, retrieved three-shot"), ("ipt", "IPT")]:
+        done = call("ipt_jax.tasks.preview", *flags, f"--run={name}")
+        assert done.returncode == 0, done.stderr
+        row = next(row for row in read_rows(finished / "results.jsonl") if row["method"] == method)
+        predictions = read_rows(finished / "runs" / row["run"] / "predictions.jsonl")
+        assert len(predictions) == done.stdout.count("=== ") == 10
+        for prediction in predictions:
+            assert f"\n{prediction['input']}⟦" in done.stdout and f"=== sample {prediction['id']} · " in done.stdout
+        assert method in done.stdout and ("3 prompt rows" in done.stdout) == (name == "ipt")
+
+
+def test_what_a_run_learns_from_is_shown_too_and_what_is_no_run_is_refused(lm_folder, cache):
+    flags = [f"--config={ROOT}/tests/helpers/small_config.py", f"--config.model.source={lm_folder}"]
+    flags += [f"--config.execution.cache_dir={cache}"]
+    done = call("ipt_jax.tasks.preview", *flags, "--run=pt", "--split=train", "-n", "2")
+    assert done.returncode == 0 and done.stdout.count("=== sample train:") == 2, done.stderr
+    for more, message in [
+        (["--run=ptt"], "--run=ptt: the experiment has no such run; did you mean 'pt'?"),
+        (["--run=zero_shot", "--split=train"], "run 'zero_shot' reads test alone"),
+        (["dart"], "'dart' beside --config"),
+    ]:
+        done = call("ipt_jax.tasks.preview", *flags, *more)
+        assert done.returncode == 2 and message in done.stderr
+    assert "give --config" in call("ipt_jax.tasks.preview", "--run=pt").stderr
