@@ -12,7 +12,7 @@ from ipt_jax.report.reading.statistics import spread
 
 RULE = (
     "The best method was found by its score, so its p-values are multiplied by the number of pairs that all methods "
-    "make (Bonferroni). They cover the choice of test examples, not that of seeds."
+    "make (Bonferroni). They cover the choice of test examples and, where several were run, that of seeds."
 )
 _NAMED = 3  # methods that a sentence names; more are counted
 

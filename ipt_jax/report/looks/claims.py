@@ -88,19 +88,27 @@ def _pairs(settings: Sequence[Setting]) -> list[tuple[Setting, Method, Method]]:
 def _not_always(settings: Sequence[Setting]) -> Claim:
     claim, pairs = "IPT does not always beat PT", _pairs(settings)
     judged = judge([compare(ipt, pt) for _, ipt, pt in pairs])
-    verdicts = [each.verdict for each in judged]
-    if not verdicts:
+    if not judged:
         return _untested(claim)
-    if CONTRADICTED in verdicts:
+    # Lengths of one task are tested on the same examples: together they are one place.
+    of_place: dict[str, list[str]] = {}
+    for (setting, _, _), each in zip(pairs, judged, strict=True):
+        of_place.setdefault(setting.title, []).append(each.verdict)
+    verdicts = [overall(each) for each in of_place.values()]
+    if any(CONTRADICTED in each for each in of_place.values()):
         verdict, because = SUPPORTED, "PT is better in at least one place"
+    elif set(verdicts) == {SUPPORTED} and len(verdicts) > 1:
+        verdict, because = CONTRADICTED, "IPT is better in every place"
     elif set(verdicts) == {SUPPORTED}:
-        verdict, because = CONTRADICTED, "IPT is better everywhere"
+        verdict, because = OPEN, "one place does not say always"
     else:
-        verdict, because = OPEN, "PT is better nowhere, and IPT not everywhere"
+        verdict, because = OPEN, "PT is better nowhere, and IPT not in every place"
     sentence = (
         f"IPT is better in {verdicts.count(SUPPORTED)} of {_places(verdicts)}, PT in {verdicts.count(CONTRADICTED)}, "
         f"and {verdicts.count(OPEN)} {_are(verdicts.count(OPEN))} undecided: {because}."
     )
+    if len(judged) > len(verdicts):
+        sentence += f" {len(judged)} comparisons; those of one task share its examples, and are one place."
     better = {SUPPORTED: "IPT", CONTRADICTED: "PT", OPEN: "undecided"}
     rows = [
         [_place(setting, pt), *compared_cells(each), better[each.verdict]]

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ipt_jax.report.reading.methods import Method
+from ipt_jax.report.reading.resampling import effect_of
 from ipt_jax.report.reading.statistics import (
     Difference,
+    Effect,
     Spread,
     approximate_randomisation,
     holm,
@@ -17,6 +19,7 @@ from ipt_jax.report.reading.statistics import (
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "open"
 LEVEL = 0.05  # of p-values that are corrected for their number
+MOST = 100.0  # points: no two scores are farther apart
 
 
 @dataclass(frozen=True)
@@ -27,13 +30,17 @@ class Comparison:
       ours, theirs: scores of the whole split over the seeds.
       examples: differences of the scores per example, each averaged over the seeds; None where fewer than two examples
         have scores of both.
-      p_value: of "both are alike", by approximate randomisation over those examples, not corrected.
+      p_value: of "both are alike", not corrected: the larger of that of approximate randomisation over those examples,
+        and that of `effect`.
+      effect: the difference of the scores of the whole split, over seeds and examples; None where it cannot be
+        computed.
     """
 
     ours: Spread
     theirs: Spread
     examples: Difference | None
     p_value: float | None
+    effect: Effect | None = None
 
     @property
     def difference(self) -> float:
@@ -48,11 +55,20 @@ class Judged:
     Attributes:
       p_value: corrected by Holm for their number; None where nothing could be tested.
       verdict: on "ours beats theirs": supported, contradicted or open.
+      tests: how many comparisons were made together.
     """
 
     comparison: Comparison
     p_value: float | None
     verdict: str
+    tests: int = 1
+
+    @property
+    def detectable(self) -> float | None:
+        """The true difference of the split's scores that such a study would have found in 4 of 5 cases, corrected for
+        the number of tests as the smallest of their p-values is."""
+        found = self.comparison.effect
+        return None if found is None else found.detectable(LEVEL / self.tests)
 
 
 def compare(contender: Method, baseline: Method) -> Comparison:
@@ -63,7 +79,9 @@ def compare(contender: Method, baseline: Method) -> Comparison:
     if len(shared) < 2:
         return Comparison(*scores, None, None)
     columns = [ours[example] for example in shared], [theirs[example] for example in shared]
-    return Comparison(*scores, paired_bootstrap(*columns), approximate_randomisation(*columns))
+    p_value, found = approximate_randomisation(*columns), effect_of(contender.runs, baseline.runs)
+    p_value = p_value if found is None else max(p_value, found.p_value)
+    return Comparison(*scores, paired_bootstrap(*columns), p_value, found)
 
 
 def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
@@ -73,12 +91,12 @@ def judge(comparisons: Sequence[Comparison]) -> list[Judged]:
     judged = []
     for comparison in comparisons:
         p_value = None if comparison.p_value is None else next(corrected)
-        judged.append(Judged(comparison, p_value, verdict(comparison, p_value)))
+        judged.append(Judged(comparison, p_value, verdict(comparison, p_value), max(1, len(tested))))
     return judged
 
 
 def verdict(comparison: Comparison, p_value: float | None) -> str:
-    """A claim needs all three: a small p-value, an interval away from zero, a score of the split on the same side."""
+    """A claim needs all: small p-values, an interval away from zero, a score of the split on the same side."""
     if p_value is None or p_value >= LEVEL:
         return OPEN
     if comparison.examples.low > 0 and comparison.difference > 0:
@@ -88,17 +106,28 @@ def verdict(comparison: Comparison, p_value: float | None) -> str:
 
 def compared_header(ours: str, theirs: str) -> list[str]:
     """The heads over `compared_cells`."""
-    return [ours, theirs, "Difference per example, 95 % interval", "Corrected p", "Examples"]
+    return [ours, theirs, "Difference, 95 % interval", "Per example", "Corrected p", "Could have found", "Examples"]
 
 
 def compared_cells(judged: Judged) -> list[str]:
-    """Both scores, the difference with its interval, the p-value and the number of examples, for a table."""
+    """Both scores with their seeds, the difference of the split's scores over seeds and examples, that of the examples'
+    own, the p-value, the smallest difference that would have been found, and the number of examples, for a table."""
     comparison = judged.comparison
-    scores, examples = [str(comparison.ours), str(comparison.theirs)], comparison.examples
+    scores, examples = [_seeded(comparison.ours), _seeded(comparison.theirs)], comparison.examples
     if examples is None:
-        return [*scores, "–", "–", "–"]
-    interval = f"{signed(examples.mean)}, {signed(examples.low)} to {signed(examples.high)}"
-    return [*scores, interval, p_text(judged.p_value), f"{examples.n:,}"]
+        return [*scores, "–", "–", "–", "–", "–"]
+    whole = _interval(comparison.effect) if comparison.effect else signed(comparison.difference)
+    found = "–" if judged.detectable is None else f"{judged.detectable:.1f}" if judged.detectable < MOST else "nothing"
+    return [*scores, whole, _interval(examples), p_text(judged.p_value), found, f"{examples.n:,}"]
+
+
+def _interval(found: Difference | Effect) -> str:
+    return f"{signed(found.mean)}, {signed(found.low)} to {signed(found.high)}"
+
+
+def _seeded(score: Spread) -> str:
+    """'24.2 ± 1.6 (3)': with the number of its seeds."""
+    return str(score) if score.n == 1 else f"{score} ({score.n})"
 
 
 def overall(verdicts: Sequence[str]) -> str:

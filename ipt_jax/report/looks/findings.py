@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ipt_jax.report.looks.comparison import LEVEL, OPEN, Judged, compare, judge, p_text, signed
+from ipt_jax.report.looks.comparison import LEVEL, MOST, OPEN, Judged, compare, judge, p_text, signed
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.metric_titles import metric_title
 from ipt_jax.report.reading.statistics import Spread
@@ -87,8 +87,17 @@ def _reason(judged: Judged) -> str:
         f"Over the same {examples.n:,} examples the score per example differs by {signed(examples.mean)} on average, "
         f"95 % interval {signed(examples.low)} to {signed(examples.high)}, corrected p = {p_text(judged.p_value)}"
     ).replace("= <", "<")
+    if (found := judged.comparison.effect) is not None:
+        numbers += (
+            f". With other seeds and examples the difference of the scores would lie from {signed(found.low)} to "
+            f"{signed(found.high)}"
+        )
     if judged.verdict != OPEN:
         return f"{numbers}."
+    if judged.detectable is not None and judged.detectable < MOST:
+        numbers += f"; one of {judged.detectable:.1f} would have been found in four of five such studies"
+    elif judged.detectable is not None:
+        numbers += "; with so few seeds that differ so much no difference could have been found"
     if examples.low <= 0 <= examples.high:
         return f"{numbers}; the interval includes zero."
     if judged.p_value >= LEVEL:

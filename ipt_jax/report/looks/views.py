@@ -51,7 +51,9 @@ def views(setting: Setting, prefix: str = "") -> list[View]:
     found = []
     if table := tuned_and_retrieved(setting):
         text = "Every tuned method against in-context learning with retrieved demonstrations, on the same examples."
-        notes = ("p-values by approximate randomisation, corrected by Holm for the number of rows.",)
+        notes = (
+            "p-values over examples and over seeds, the larger of the two, corrected by Holm for the number of rows.",
+        )
         found.append(View("Tuning against retrieval", (text,), (), ((setting.title, table),), notes))
     if table := by_adapter(setting):
         text = "What each trained method trains, keeps and costs: means over its seeds."

@@ -1,4 +1,4 @@
-"""The 95 % interval of a split's score: what it would be on other examples of the same kind."""
+"""A split's score, and two methods' difference in it, as they would be on other examples and with other seeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from ipt_jax.metrics.ngrams import EXPECTED, MATCHES, TOTALS, WRITTEN, ngram_counts
 from ipt_jax.report.reading.runs import Run
-from ipt_jax.report.reading.statistics import resampled_sums
+from ipt_jax.report.reading.statistics import Effect, effect, resampled_sums
 
 _ROUNDING = 1e-6  # points: a score that is farther from the recorded one is another score
 
@@ -26,6 +26,32 @@ def interval_over_examples(runs: Sequence[Run]) -> tuple[float, float] | None:
     Returns:
       None where it does not, where there are fewer than two examples, or where runs have other examples.
     """
+    drawn = _drawn(runs)
+    if drawn is None:
+        return None
+    low, high = np.percentile(drawn.mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def effect_of(ours: Sequence[Run], theirs: Sequence[Run]) -> Effect | None:
+    """The difference between two methods' scores of the split, over seeds and examples, see `statistics.effect`.
+
+    The variance over examples is that of a bootstrap in which both methods, and all their seeds, have the same examples
+    in every draw: pairs are kept, and BLEU stays that of a corpus.
+
+    Returns:
+      None where a score cannot be computed anew, or where methods have other examples.
+    """
+    drawn = _drawn([*ours, *theirs])
+    if drawn is None:
+        return None
+    difference = drawn[:, : len(ours)].mean(axis=1) - drawn[:, len(ours) :].mean(axis=1)
+    scores = [[run.result["score"] for run in runs] for runs in (ours, theirs)]
+    return effect(*scores, float(difference.var()), len(ours[0].predictions))
+
+
+def _drawn(runs: Sequence[Run]) -> np.ndarray | None:
+    """The score f64[samples, runs] of each run on examples drawn again; None where it cannot be computed, see above."""
     ids = [row["id"] for row in runs[0].predictions]
     by_id = [{row["id"]: row for row in run.predictions} for run in runs]
     if len(ids) < 2 or any(rows.keys() != set(ids) for rows in by_id):
@@ -35,9 +61,7 @@ def interval_over_examples(runs: Sequence[Run]) -> tuple[float, float] | None:
     for counts_of, score in ((_example_scores, _mean), (_ngram_counts, _bleu)):
         counts = counts_of(rows, runs[0].result)
         if counts is not None and np.abs(score(counts.sum(axis=1), len(ids)) - recorded).max() <= _ROUNDING:
-            drawn = resampled_sums(np.hstack(counts)).reshape(-1, *counts.shape[::2])
-            low, high = np.percentile(score(drawn, len(ids)).mean(axis=1), [2.5, 97.5])
-            return float(low), float(high)
+            return score(resampled_sums(np.hstack(counts)).reshape(-1, *counts.shape[::2]), len(ids))
     return None
 
 
