@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,13 +46,23 @@ def markdown_block(title: str, content: Table, notes: Sequence[str], before: Seq
 
 
 def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
-    lines = [" & ".join(_escape(cell, _LATEX) for cell in row) + r" \\" for row in [content.header, *content.rows]]
-    caption = " ".join(_escape(text, _LATEX) for text in [f"{title}.", *notes])
+    """A `table` environment with a label: the best of each column of scores in bold, notes in small print below it.
+
+    It needs the package booktabs, and nothing else.
+    """
+    best = [_best(content, column) for column in range(len(content.header))]
+    lines = [" & ".join(_escape(cell, _LATEX) for cell in content.header) + r" \\"]
+    for row in content.rows:
+        cells = [_in_latex(cell, bold=cell in best[column]) for column, cell in enumerate(row)]
+        lines.append(" & ".join(cells) + r" \\")
+    label = re.sub(r"[^a-z0-9]+", "-", shown(title).lower()).strip("-")
+    below = [rf"\par {_escape(note, _LATEX)}" for note in notes]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{caption}}}",
+            rf"\caption{{{_escape(title, _LATEX)}.}}",
+            rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(content.header) - 1)}}}",
             r"\toprule",
             lines[0],
@@ -59,17 +70,51 @@ def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
             *lines[1:],
             r"\bottomrule",
             r"\end{tabular}",
+            *(
+                [r"\begin{minipage}{\linewidth}", r"\footnotesize\raggedright", *below, r"\end{minipage}"]
+                if below
+                else []
+            ),
             r"\end{table}",
         ]
     )
 
 
+def _best(content: Table, column: int) -> set[str]:
+    """The cells with the highest mean of a column of scores; none of other columns, or where all are alike."""
+    if not 1 <= column <= content.scores:
+        return set()
+    means = {}
+    for row in content.rows:
+        found = _SCORE.fullmatch(row[column])
+        if found and not row[0].startswith("Paper"):
+            means[row[column]] = float(found["mean"].replace("\u2212", "-"))
+    highest = max(means.values(), default=0.0)
+    return {cell for cell, mean in means.items() if mean == highest} if len(set(means.values())) > 1 else set()
+
+
+def _in_latex(cell: str, bold: bool) -> str:
+    text = _escape(cell, _LATEX)
+    if not bold:
+        return text
+    mean, plus, rest = text.partition(r" $\pm$")
+    return rf"\textbf{{{mean}}}{plus}{rest}"
+
+
+# A score as a table has it, with or without a deviation.
+_SCORE = re.compile("(?P<mean>[\u2212-]?\\d[\\d,]*(\\.\\d+)?)( ± \\d+(\\.\\d+)?)?")
 _MARKDOWN = {character: "\\" + character for character in "\\`*_{}[]<>#|"} | {"\n": " "}
 _LATEX = {character: "\\" + character for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
+    "\u2212": "$-$",
+    "×": r"$\times$",
+    "→": r"$\to$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "³": r"$^3$",
     "–": "--",
     "†": r"\dag{}",
     "|": r"$|$",
