@@ -21,12 +21,14 @@ _FLAGS = flags.FlagValues()
 _PROMPT = flags.DEFINE_string(
     "prompt", None, "What was trained: a run folder, .safetensors, .npy or a PEFT folder.", flag_values=_FLAGS
 )
-_FORMAT = flags.DEFINE_enum("format", None, ("peft", "safetensors", "npy"), "What to write.", flag_values=_FLAGS)
+_FORMAT = flags.DEFINE_enum(
+    "format", None, ("peft", "safetensors", "npy", "merged"), "What to write.", flag_values=_FLAGS
+)
 _OUTPUT = flags.DEFINE_string("output", None, "File to write, or folder for peft.", flag_values=_FLAGS)
 _BASE_MODEL = flags.DEFINE_string(
     "base_model",
     "",
-    "peft only: the hub id or folder of the language model; default: that of the run.",
+    "Of peft and merged: the hub id or folder of the language model; default: that of the run.",
     flag_values=_FLAGS,
 )
 
@@ -36,9 +38,11 @@ def main(argv: list[str]) -> None:
     from ipt_jax.workdir.disk import make_folder
 
     adapter, output = load_adapter(_PROMPT.value), Path(_OUTPUT.value)
-    if _FORMAT.value != "peft":
+    if _FORMAT.value not in ("peft", "merged"):
         make_folder(output.parent)
-    if _FORMAT.value == "peft":
+    if _FORMAT.value == "merged":
+        _write_merged(adapter, output)
+    elif _FORMAT.value == "peft":
         _write_peft(adapter, output)
     elif not isinstance(adapter, TrainedAdapter):
         _write_prompt(adapter, output)
@@ -47,6 +51,18 @@ def main(argv: list[str]) -> None:
     else:
         save_adapter(output, adapter, {"source": _PROMPT.value})
     print(f"{output}: {_described(adapter)} as {_FORMAT.value}")
+
+
+def _write_merged(adapter: Any, output: Path) -> None:
+    from ipt_jax.adapters.merging import write_merged
+    from ipt_jax.adapters.trained import TrainedAdapter
+
+    source = _BASE_MODEL.value or _source_of_run()
+    if not isinstance(adapter, TrainedAdapter):
+        raise InputError(f"--format=merged: {_PROMPT.value} is no LoRA of ours, which alone changes weights")
+    if not source:
+        raise InputError("--base_model must be given: the folder or hub id whose weights are changed")
+    write_merged(adapter, source, output)
 
 
 def _write_prompt(prompt: Any, output: Path) -> None:

@@ -49,7 +49,7 @@ _WITHOUT: dict[str, tuple[Any, ...]] = {
 }
 _NAME = re.compile(r"(?:base_model\.model\.)?(?P<module>.+)\.lora_(?P<part>[AB])(?:\.default)?\.weight")
 # torch's Linear keeps [out, in]; GPT-2's Conv1D, which this family alone has, [in, out].
-_CONV1D = ("gpt2",)
+CONV1D = ("gpt2",)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -189,7 +189,7 @@ def _of_map(
             shapes = f"A {list(pair['A'].shape)} and B {list(pair['B'].shape)}"
             widths = f"from {before} to {after * len(found.rows)}"
             raise InputError(f"{path}: {found.module} has {shapes}, where this model's map is {widths}")
-        up = row.transform(pair["B"].T if family in _CONV1D else pair["B"], config)
+        up = row.transform(pair["B"].T if family in CONV1D else pair["B"], config)
         yield place, np.ascontiguousarray(pair["A"].T), np.ascontiguousarray(up)
 
 
@@ -254,7 +254,7 @@ def written(arrays: Mapping[str, np.ndarray], kind: str, lm: FrozenLM) -> tuple[
         "lora_dropout": 0.0,
         "bias": "none",
         "target_modules": targets,
-        "fan_in_fan_out": lm.family in _CONV1D,
+        "fan_in_fan_out": lm.family in CONV1D,
     }
     return settings | own, tensors
 
@@ -267,4 +267,4 @@ def _changed(each: _Map, named: set[str]) -> list[str]:
 def _outputs_of(row: Weight, out: int, config: DecoderConfig, family: str) -> np.ndarray:
     """Which of a map's outputs, i64[·], are a place's, in its order."""
     numbered = np.arange(out)
-    return row.transform(numbered[None] if family in _CONV1D else numbered[:, None], config).reshape(-1)
+    return row.transform(numbered[None] if family in CONV1D else numbered[:, None], config).reshape(-1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from commands import call
 from small_config import config_for
-from tolerances import TRAINING, close
+from tolerances import LOGITS, TRAINING, close
 
 import ipt_jax
 from ipt_jax.adapters.trained import TrainedAdapter, load_adapter
@@ -226,6 +226,22 @@ def test_an_exported_folder_of_peft_is_continued_as_the_run_itself(adapted, lm_f
         assert done.returncode == 0, done.stderr
         answers.append([(row["id"], row["prediction"]) for row in read_rows(output)])
     assert sorted(answers[0]) == sorted(answers[1]) and len(answers[0]) == 4
+
+
+def test_a_lora_that_is_merged_into_the_weights_is_a_model_that_answers_as_the_run_did(adapted, lm_folder, tmp_path):
+    folder = adapted / "runs" / rows_of(adapted, "LoRA")[1]["run"]
+    done = call("ipt_jax.export", f"--prompt={folder}", "--format=merged", f"--output={tmp_path / 'whole'}")
+    assert done.returncode == 0, done.stderr
+    whole, base = ipt_jax.load_lm(tmp_path / "whole"), ipt_jax.load_lm(lm_folder)
+    adapter = load_adapter(folder)
+    tokens = np.array([whole.tokenizer.encode("Input: a\nOutput: b")])
+    lengths = np.full(1, tokens.shape[1])
+    ours = base.logits(tokens, lengths, adapter)
+    close(whole.logits(tokens, lengths), ours, LOGITS)
+    assert np.abs(np.asarray(base.logits(tokens, lengths)) - np.asarray(ours)).max() > 1e-3
+    prefix = adapted / "runs" / rows_of(adapted, "prefix tuning")[0]["run"]
+    done = call("ipt_jax.export", f"--prompt={prefix}", "--format=merged", f"--output={tmp_path / 'none'}")
+    assert done.returncode == 2 and "a prefix is no change of weights" in done.stderr
 
 
 def test_an_export_says_what_a_format_cannot_hold(adapted, tmp_path):
