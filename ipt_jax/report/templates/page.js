@@ -5,13 +5,14 @@
 (() => {
   const PAGE_SIZE = 20;
   const SHORT = 400; // characters of an example's demonstrations that are shown without being asked for
+  const FOUND = "#find?"; // begins the part of the address that says what was chosen
   const LONG = 1500; // characters of an input from which on it scrolls in a box of its own
   const find = (id) => document.getElementById(id);
   const packs = [...document.querySelectorAll("script.pack")];
   const [settingSelect, query, winner, loser, order, guide, least, most, marks, list] =
     ["setting", "query", "winner", "loser", "order", "guide", "least", "most", "marks", "list"].map(find);
   const count = (number) => number.toLocaleString("en");
-  const state = { choice: 0, examples: null, matches: [], page: 0 };
+  const state = { choice: 0, examples: null, matches: [], page: 0, wanted: null };
 
   function element(tag, className, ...content) {
     const made = document.createElement(tag);
@@ -50,16 +51,71 @@
     for (const each of order.options) each.disabled = each.value.endsWith("similar") && guides.length === 0;
     if (order.selectedOptions[0].disabled) order.value = "data";
     find("methods").replaceChildren(...examples.methods.map(methodCheck));
-    chooseGuide();
+    if (state.wanted) restore(state.wanted);
+    else chooseGuide();
     find("explorer").ariaBusy = "false";
   }
 
   // The similarities of one retriever say nothing about another's, so bounds do not outlive a choice.
   function chooseGuide() {
     least.value = most.value = "";
+    showRange();
+    update();
+  }
+
+  function showRange() {
     const method = methodOf(guide);
     if (method) [least.placeholder, most.placeholder] = state.examples.range(method).map((near) => near.toFixed(2));
-    update();
+  }
+
+  // What was chosen, without what is usual, in the address: whoever opens it finds the same examples. Names that the
+  // data does not have are passed over.
+  function remember() {
+    const chosen = new URLSearchParams();
+    const keep = (name, value, usual = "") => value !== usual && chosen.append(name, value);
+    const label = (select) => methodOf(select)?.label ?? "";
+    keep("setting", packs[Number(settingSelect.value)].dataset.title, packs[0].dataset.title);
+    keep("text", query.value.trim());
+    keep("winner", label(winner));
+    keep("loser", label(loser));
+    keep("order", order.value, "data");
+    if (least.value || most.value || order.value.endsWith("similar")) keep("guide", label(guide));
+    keep("from", least.value);
+    keep("to", most.value);
+    for (const method of state.examples.methods) if (!method.shown) keep("hide", method.label);
+    keep("page", String(state.page + 1), "1");
+    const found = chosen.toString();
+    const address = found ? FOUND + found : location.hash.startsWith(FOUND) ? "#examples" : location.hash;
+    if (address !== location.hash) history.replaceState(null, "", address);
+  }
+
+  function restore(wanted) {
+    state.wanted = null;
+    const text = (name) => wanted.get(name) ?? "";
+    const pick = (select, label) => {
+      const known = [...select.options].find((each) => each.textContent === label);
+      if (known) select.value = known.value;
+    };
+    query.value = text("text");
+    pick(winner, text("winner"));
+    pick(loser, text("loser"));
+    pick(guide, text("guide"));
+    if ([...order.options].some((each) => each.value === text("order") && !each.disabled)) order.value = text("order");
+    showRange();
+    [least.value, most.value] = [text("from"), text("to")];
+    const hidden = wanted.getAll("hide");
+    for (const [i, box] of [...find("methods").querySelectorAll("input")].entries()) {
+      state.examples.methods[i].shown = box.checked = !hidden.includes(state.examples.methods[i].label);
+    }
+    update(Number(text("page") || 1) - 1);
+    find("examples").scrollIntoView();
+  }
+
+  // The setting that the address asks for, the first one where it asks for none.
+  function addressed() {
+    if (!location.hash.startsWith(FOUND)) return 0;
+    state.wanted = new URLSearchParams(location.hash.slice(FOUND.length));
+    return Math.max(0, packs.findIndex((pack) => pack.dataset.title === state.wanted.get("setting")));
   }
 
   function methodCheck(method) {
@@ -77,7 +133,7 @@
     return select.value === "" ? null : state.examples.methods[Number(select.value)];
   }
 
-  function update() {
+  function update(page = 0) {
     const bound = (input) => (input.value === "" ? null : Number(input.value));
     state.matches = state.examples.select({
       words: query.value.trim().toLowerCase(),
@@ -88,7 +144,7 @@
     const { methods } = state.examples;
     const shown = methods.filter((method) => method.shown).length;
     find("methods-shown").textContent = `Methods shown: ${shown === methods.length ? "all" : shown} of ${methods.length}`;
-    state.page = 0;
+    state.page = Math.min(Math.max(Number.isInteger(page) ? page : 0, 0), pages() - 1);
     show();
   }
 
@@ -113,6 +169,7 @@
       + `page ${count(state.page + 1)} of ${count(pages())}`);
     for (const each of document.querySelectorAll(".previous")) each.disabled = state.page === 0;
     for (const each of document.querySelectorAll(".next")) each.disabled = state.page === pages() - 1;
+    remember();
   }
 
   function say(text) {
@@ -260,8 +317,8 @@
   find("setting-control").hidden = packs.length === 1;
   settingSelect.addEventListener("change", () => choose(Number(settingSelect.value)));
   guide.addEventListener("change", chooseGuide);
-  for (const each of [query, least, most]) each.addEventListener("input", update);
-  for (const each of [winner, loser, order]) each.addEventListener("change", update);
+  for (const each of [query, least, most]) each.addEventListener("input", () => update());
+  for (const each of [winner, loser, order]) each.addEventListener("change", () => update());
   marks.addEventListener("change", () => list.classList.toggle("unmarked", !marks.checked));
   document.querySelector(".controls").addEventListener("submit", (event) => event.preventDefault());
   for (const each of document.querySelectorAll(".previous")) each.addEventListener("click", () => turn(-1));
@@ -277,6 +334,11 @@
       + "Firefox 113, Safari 16.4 and what came after them do.");
   } else {
     find("explorer").hidden = false;
-    choose(0);
+    const begin = () => {
+      settingSelect.value = addressed();
+      choose(Number(settingSelect.value));
+    };
+    addEventListener("hashchange", () => location.hash.startsWith(FOUND) && begin());
+    begin();
   }
 })();

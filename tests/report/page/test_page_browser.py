@@ -306,3 +306,36 @@ def test_tens_of_thousands_of_examples_stay_quick_and_only_one_page_of_them_is_d
         assert page.run(f"const begin{len(act)} = performance.now(); {act}; performance.now() - begin{len(act)}") < 3000
     page.run("set('winner', 'any method'); set('least', '')")
     assert "test:29999" in page.run("shown()") and page.run("all('*').length") < 1500
+
+
+def go_to(page, address):
+    """As somebody who was sent the address: from another page."""
+    for url, ready in (("about:blank", "true"), (address, READY)):
+        page.command("Page.navigate", url=url)
+        page.wait(f"location.href !== 'about:blank' && {ready}" if url != "about:blank" else ready)
+    page.run(HELPERS)
+
+
+def test_what_was_chosen_stands_in_the_address_and_is_found_again_by_it(report, opened, methods):
+    page = opened(report)
+    assert page.run("location.hash") == ""
+    page.run("set('winner', 'IPT'); set('loser', 'PT'); set('order', 'largest difference first')")
+    page.run("const box = all('#methods input')[0]; box.checked = false; box.dispatchEvent(new Event('change'))")
+    page.run("all('.next')[0].click()")
+    address, found, status = page.run("location.href"), page.run("shown()"), page.run("statusText()")
+    assert "#find?" in address and "winner=IPT" in address and "page=2" in address and len(found) > 0
+    go_to(page, address)
+    assert page.run("shown()") == found and page.run("statusText()") == status
+    assert page.run("all('#methods input').map((each) => each.checked).indexOf(false)") == 0
+    assert page.run("location.hash") == address[address.index("#") :]
+    page.run("set('query', 'no such word anywhere')")
+    assert "text=no+such+word+anywhere" in page.run("location.hash")
+
+
+@pytest.mark.parametrize(
+    "hash", ["#find?winner=<b>&page=999&hide=x&order=none&from=a&setting=y", "#find?page=-3", "#find?"]
+)
+def test_an_address_that_asks_for_what_is_not_there_shows_what_is(report, opened, hash):
+    page = opened(report)
+    go_to(page, f"{report.as_uri()}{hash}")
+    assert page.run("shown().length") > 0 and "examples, page" in page.run("statusText()")
