@@ -30,13 +30,20 @@ from ipt_jax.report.page import learning_rate_tables, table_files
 from ipt_jax.report.page.explorer import explorer_packs
 from ipt_jax.report.page.learning_rate_tables import search_table
 from ipt_jax.report.page.table_files import blocks_of_claims, blocks_of_views
+from ipt_jax.report.reading.chosen import chosen
 from ipt_jax.report.reading.collect import Collection, collect
 from ipt_jax.report.reading.methods import Setting
 from ipt_jax.workdir.disk import make_folder
 from ipt_jax.workdir.json_files import write_text
 
 
-def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | None = None) -> Path:
+def render(
+    workdirs: Iterable[str | os.PathLike],
+    output: str | os.PathLike | None = None,
+    *,
+    methods: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+) -> Path:
     """Writes index.html, table.{txt,md,tex,csv} and the figures of one or several working directories.
 
     Where there is something to say in them, besides: main_table (all tasks), claims (of the paper), views (against
@@ -47,19 +54,21 @@ def render(workdirs: Iterable[str | os.PathLike], output: str | os.PathLike | No
     Args:
       workdirs: working directories of experiments.
       output: folder for the report, made when missing; by default `report` in the only working directory.
+      methods, metrics: those to show, see `reading.chosen`; all of them where none are named.
 
     Returns:
       The path of index.html.
 
     Raises:
-      InputError: a working directory does not exist, there are several and no output, or the disk is full.
+      InputError: a working directory does not exist, there are several and no output, a method or metric is not there,
+        or the disk is full.
     """
     workdirs = [Path(workdir) for workdir in workdirs]
     if output is None:
         if len(workdirs) != 1:
             raise InputError(f"a report on {len(workdirs)} working directories needs a folder: add --output=…")
         output = workdirs[0] / "report"
-    collection = collect(workdirs)
+    collection = chosen(collect(workdirs), methods, metrics)
     folder = make_folder(output)
     drawn = [_draw(setting, f"setting{number}-") for number, setting in enumerate(collection.settings, start=1)]
     for number, each in enumerate(drawn, start=1):
