@@ -67,3 +67,28 @@ def test_published_results_name_their_versions_and_no_folder_of_a_machine(path):
 def test_what_a_page_links_to_is_in_the_repository(page):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
         assert target.startswith(("http://", "https://")) or (page.parent / target).exists(), target
+
+
+def test_the_table_of_five_seeds_is_that_of_its_results():
+    """And what is said of it in the README."""
+    rows = defaultdict(list)
+    for row in read_rows(RESULTS / "variance" / "results.jsonl"):
+        assert row["examples"] == 200 and (not row["training"] or row["training"]["steps"] == 480)
+        rows[row["method"]].append(row)
+    assert {method: len(found) for method, found in rows.items() if len(found) > 1} == {"PT": 5, "IPT": 5}
+    page = (RESULTS / "README.md").read_text()
+    section = page.partition("## MTOP with four times the steps and five seeds")[2].partition("\n## ")[0]
+    lines = [
+        [cell.strip() for cell in line.strip("| ").split("|")] for line in re.findall(r"^\|.*\|$", section, re.M)[2:]
+    ]
+    assert {line[0].removesuffix(" †") for line in lines} == set(rows)
+    for method, exact, _, intent, seeds in lines:
+        found = rows[method.removesuffix(" †")]
+        for metric, cell in (("exact_match", exact), ("intent_match", intent)):
+            values = [row["scores"][metric] for row in found]
+            deviation = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+            assert cell == f"{statistics.mean(values):.1f}{deviation}"
+        assert int(seeds) == len(found)
+    readme = (ROOT / "README.md").read_text()
+    for method in ("PT", "IPT"):
+        assert next(exact for name, exact, *_ in lines if name == method) in readme
