@@ -11,6 +11,7 @@ from ipt_jax.report.drawing.setting_tables import FOOTNOTE
 from ipt_jax.report.looks.adapters import by_adapter
 from ipt_jax.report.looks.against_retrieval import tuned_and_retrieved
 from ipt_jax.report.looks.comparison import OPEN, Judged, p_text
+from ipt_jax.report.looks.data_size import Learned, by_data_size
 from ipt_jax.report.looks.demonstrations import trained_and_tested
 from ipt_jax.report.looks.overview import Overview, overviews
 from ipt_jax.report.looks.prompt_length import Length, prompt_lengths
@@ -61,6 +62,8 @@ def views(setting: Setting, prefix: str = "") -> list[View]:
         found.append(View("Kinds of adapter", (text,), (), ((setting.title, table),), (note,)))
     if lengths := prompt_lengths(setting):
         found.append(_length_view(setting, lengths, prefix))
+    if learned := by_data_size(setting):
+        found.append(_data_view(setting, learned, prefix))
     if bins := by_similarity(setting):
         found.append(_similarity_view(setting, bins, prefix))
     if table := trained_and_tested(setting):
@@ -153,6 +156,36 @@ def _length_view(setting: Setting, lengths: Sequence[Length], prefix: str) -> Vi
     )
     table = Table(header, rows, scores=2)
     return View("By prompt length", text, (axes.figure("prompt_length", caption),), ((caption, table),))
+
+
+def _data_view(setting: Setting, learned: Sequence[Learned], prefix: str) -> View:
+    metric = metric_title(setting, setting["metric"])
+    sizes = sorted({size for each in learned for size in each.points})
+    axes = Axes(metric, f"{prefix}data_size", "Training examples")
+    axes.log_scale(sizes)
+    shades = colour_of.colours([each.method for each in learned])
+    for each in learned:
+        colour = shades[each.method.label]
+        places, scores = zip(*each.points.items(), strict=True)
+        axes.plot(places, [score.mean for score in scores], color=colour, label=each.label, marker="o")
+        reach = [score.deviation or 0.0 for score in scores]
+        low, high = ([s.mean + sign * r for s, r in zip(scores, reach, strict=True)] for sign in (-1, 1))
+        axes.band(places, low, high, colour)
+    caption = f"{metric} against the number of training examples: mean and standard deviation over seeds."
+    cost = [each for each in learned if any(each.flop.values())]
+    header = ["Training examples", *(each.label for each in learned)]
+    header += [f"{each.label}, training, TFLOP" for each in cost]
+    rows = [
+        [
+            f"{size:,}",
+            *(str(each.points.get(size) or "–") for each in learned),
+            *("–" if each.flop.get(size) is None else f"{each.flop[size] / 1e12:.3g}" for each in cost),
+        ]
+        for size in sizes
+    ]
+    text = "Trained methods learn from these examples, and demonstrations are retrieved from them."
+    table = Table(header, rows, scores=len(learned))
+    return View("By number of training examples", (text,), (axes.figure("data_size", caption),), ((caption, table),))
 
 
 def _similarity_view(setting: Setting, found: BySimilarity, prefix: str) -> View:
