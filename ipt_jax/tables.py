@@ -45,8 +45,9 @@ def markdown_block(title: str, content: Table, notes: Sequence[str], before: Seq
     return "\n".join([f"## {_escape(title, _MARKDOWN)}", "", *said, *rows, "", *items])
 
 
-def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
-    """A `table` environment with a label: the best of each column of scores in bold, notes in small print below it.
+def latex_block(title: str, content: Table, notes: Sequence[str], before: Sequence[str] = ()) -> str:
+    """A `table` environment with a label: the best of each column of scores in bold, notes in small print below it,
+    and what is to be said before it in its caption.
 
     It needs the package booktabs, and nothing else.
     """
@@ -61,7 +62,7 @@ def latex_block(title: str, content: Table, notes: Sequence[str]) -> str:
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_escape(title, _LATEX)}.}}",
+            rf"\caption{{{' '.join(_escape(text, _LATEX) for text in [f'{title}.', *before])}}}",
             rf"\label{{tab:{label}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(content.header) - 1)}}}",
             r"\toprule",

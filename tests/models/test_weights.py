@@ -90,8 +90,11 @@ def test_every_tensor_is_read_once_even_where_query_key_and_value_share_one(case
     assert sorted(reads) == sorted(tensors)
 
 
-def test_a_bar_shows_how_many_of_the_weights_are_read(capsys):
+def test_a_bar_on_a_terminal_shows_how_many_of_the_weights_are_read(capsys, monkeypatch):
     config, tensors = checkpoint("llama_tied_grouped")
+    fill(*decoder_of(config), tiny.Arrays(tensors))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("ipt_jax.runtime.log.shows_bars", lambda: True)
     fill(*decoder_of(config), tiny.Arrays(tensors))
     bar = capsys.readouterr().err
     assert "loading weights:   0%" in bar and "loading weights: 100%" in bar

@@ -130,7 +130,7 @@ def as_markdown(settings: Sequence[Setting]) -> str:
 
 def as_latex(settings: Sequence[Setting]) -> str:
     """One `table` environment per setting; it needs the package booktabs."""
-    blocks = [latex_block(s.title, table(s), [*conclusion(s), *_notes(s)]) for s in settings]
+    blocks = [latex_block(s.title, table(s), _notes(s), conclusion(s)) for s in settings]
     return "\n\n".join(blocks) + "\n"
 
 
