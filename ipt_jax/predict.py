@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,6 +80,7 @@ class _Job:
       injected: what the decoder gets of it.
       tokens: of each input, by its id.
       said: what is done with an input, in one line.
+      answer: what of a continuation is the answer.
     """
 
     lm: FrozenLM
@@ -88,6 +89,7 @@ class _Job:
     search: Search
     tokens: dict[str, Sequence[int]]
     said: str
+    answer: Callable[[str], str] = str.strip
 
     def made_by(self, id: str) -> dict[str, str]:
         """Short hashes of all that decides an input's answer."""
@@ -136,7 +138,7 @@ def main(argv: list[str]) -> None:
             ):
                 answers: dict[str, list[dict[str, Any]]] = {}
                 for request, generated in batch:
-                    answers.setdefault(request.id, []).append(_answer(generated))
+                    answers.setdefault(request.id, []).append(_answer(generated, job.answer))
                 # One line per input, however many answers it has: a kill never leaves a part of them.
                 lines = [{"id": id} | _line(given) | {"made_by": job.made_by(id)} for id, given in answers.items()]
                 append_rows(output, lines)
@@ -157,7 +159,8 @@ def _job(inputs: dict[str, str]) -> _Job:
         run.search = dataclasses.replace(run.search, **given)
         rows = run.rows(list(inputs), list(inputs.values()))
         tokens = {id: row.tokens for id, row in zip(inputs, rows, strict=True)}
-        return _Job(run.lm, _hash_of(run.prompt), injection_of(run.prompt, run.lm), run.search, tokens, run.describe())
+        answer = run.template.answer
+        return _Job(run.lm, _hash_of(run.prompt), run.injected, run.search, tokens, run.describe(), answer)
     if not _MODEL.value:
         raise InputError("--model must be given, unless --prompt is the folder of a run and --raw is not given")
     prompt = load_adapter(_PROMPT.value) if _PROMPT.value else None
@@ -214,9 +217,9 @@ def _alone(output: Path) -> Iterator[None]:
             path.unlink(missing_ok=True)
 
 
-def _answer(generated: Generation) -> dict[str, Any]:
+def _answer(generated: Generation, answer: Callable[[str], str]) -> dict[str, Any]:
     return {
-        "prediction": generated.text.strip(),
+        "prediction": answer(generated.text),
         "stop": generated.stop,
         "log_probability": generated.log_probability,
     }

@@ -29,6 +29,11 @@ class Injection(NamedTuple):
         """An array f32[K, P, E] is rows alone."""
         return given if isinstance(given, Injection) else cls(given)
 
+    def behind(self, embeddings: jax.Array) -> Injection:
+        """The same with embeddings [F, E] before the rows of every member, of a BOS that the rows stand behind."""
+        before = jnp.broadcast_to(embeddings.astype(self.rows.dtype), (len(self.rows), *embeddings.shape))
+        return self._replace(rows=jnp.concatenate([before, self.rows], axis=1))
+
     @property
     def positions(self) -> int:
         """P + Q: how many positions stand before a row's tokens."""

@@ -90,7 +90,7 @@ def _row(split: PreparedSplit, index: int, generated: generation.Generation) -> 
         "id": example.id,
         "input": row.source,
         "demonstrations": [{"id": d.id, "similarity": d.similarity} for d in row.demonstrations],
-        "prediction": generated.text.strip(),
+        "prediction": split.template.answer(generated.text),
         "references": example.references,
         "stop": generated.stop,
         "log_probability": generated.log_probability,

@@ -19,7 +19,7 @@ from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.stopping import check_ends
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import evaluation, jobs, outcome
-from ipt_jax.experiment.of_run import rows_of, start_of, trained_arrays
+from ipt_jax.experiment.of_run import injected, rows_of, start_of, trained_arrays
 from ipt_jax.experiment.population import Member, arrange, describe_training, together, train_population
 from ipt_jax.experiment.run import Run
 from ipt_jax.models import loading
@@ -94,7 +94,11 @@ class Execution:
         prepared = time.monotonic()
         evaluation.predict(
             preparer.lm,
-            runs[0].adapter.inject(mesh.put(_stacked(adapters), mesh.replicated(self.devices))),
+            injected(
+                preparer.lm,
+                settings,
+                runs[0].adapter.inject(mesh.put(_stacked(adapters), mesh.replicated(self.devices))),
+            ),
             members,
             Search(**settings.decoding.to_dict()),
             batch_size=self.settings.decode_batch_size,

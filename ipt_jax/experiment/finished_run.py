@@ -15,10 +15,12 @@ from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.strategy import Generation
 from ipt_jax.errors import InputError
+from ipt_jax.experiment.of_run import injected
+from ipt_jax.experiment.prompt_sources import PREFIX
 from ipt_jax.experiment.run import BESIDE_IDENTITY, settings_of
 from ipt_jax.models import loading
 from ipt_jax.rows.layout import Row
-from ipt_jax.rows.preparation import Preparer
+from ipt_jax.rows.preparation import Preparer, layout_of
 from ipt_jax.runtime.caches import cache_dir
 from ipt_jax.tasks import task_of
 from ipt_jax.tasks.base import data_hash, is_there, splits_of
@@ -35,7 +37,9 @@ class FinishedRun:
       settings: the run's, as `run.json` has them.
       lm: its language model.
       prompt: what was trained or taken: f32[P, E], where P = 0 without any, or another adapter of `load_adapter`.
+      injected: what the decoder gets of it.
       search: how it continues a row.
+      template: what lays an input out, and says what of a continuation is the answer.
     """
 
     def __init__(self, folder: str | os.PathLike, *, model: str = "", dtype: str = "", data_dir: str = ""):
@@ -51,10 +55,11 @@ class FinishedRun:
             revision="" if model else chosen.revision,
             attention=chosen.attention,
         )
-        found = load_adapter(folder) if self.settings.prompt else None
+        found = load_adapter(_trained_at(self._folder, self.settings)) if self.settings.prompt else None
         self.prompt = found if hasattr(found, "kind") else check_prompt(found, self.lm)
-        self._injected = injection_of(self.prompt, self.lm)
+        self.injected = injected(self.lm, self.settings, injection_of(self.prompt, self.lm))
         self.search = Search(**self.settings.decoding.to_dict())
+        self.template = layout_of(self.settings, self.lm.tokenizer).template
         self._data_hash = str(described.get("data_hash"))
         self._prepared: Preparer | None = None
 
@@ -68,9 +73,10 @@ class FinishedRun:
         rows = f"{layout.prompt_tokens} prompt rows" if layout.prompt_tokens else "no soft prompt"
         if kind.name != "prompt":
             rows = f"{kind.title} of {layout.prompt_tokens} positions" if layout.prompt_tokens else kind.title
+        template = "the model's chat template" if layout.chat else "its template"
         chosen = "sampling" if self.search.do_sample else beams
         name = f"run {self._folder.run_id} ({self.method}) of {self.lm.name}"
-        return f"inputs are continued as by {name}: {rows}, its template, {shown}, {chosen}"
+        return f"inputs are continued as by {name}: {rows}, {template}, {shown}, {chosen}"
 
     def rows(self, ids: Sequence[str], texts: Sequence[str]) -> list[Row]:
         """The inputs laid out, each with the demonstrations that the run's retriever finds for it.
@@ -94,7 +100,7 @@ class FinishedRun:
         rows = self.rows(ids, texts)
         requests = [Request(row.tokens, id=id, name=f"row {id}") for id, row in zip(ids, rows, strict=True)]
         results: dict[Request, Generation] = {}
-        for batch in generation.generate(self.lm, self._injected, requests, self.search, batch_size=batch_size):
+        for batch in generation.generate(self.lm, self.injected, requests, self.search, batch_size=batch_size):
             for request, generated in batch:
                 results[request] = generated
         return [results[request] for request in requests]
@@ -144,6 +150,19 @@ def _described(folder: RunFolder) -> dict[str, Any]:
             "renamed; restore the file, or name the folder by the id"
         )
     return described
+
+
+def _trained_at(folder: RunFolder, settings: Any) -> Path:
+    """Where the run's adapter lies: in its folder if it trained one, else where it took it from."""
+    if settings.training:
+        return folder.path
+    source = settings.prompt.source
+    if not source:
+        raise InputError(
+            f"{folder.path} has no adapter: the run used one as it was initialised, without training; give the folder "
+            "of a run with training.steps > 0"
+        )
+    return RunFolder(folder.workdir, source.removeprefix(PREFIX)).path if source.startswith(PREFIX) else Path(source)
 
 
 def _data_dir(described: dict[str, Any], folder: RunFolder) -> str:

@@ -9,10 +9,12 @@ import numpy as np
 
 from ipt_jax.adapters.files import load_prompt
 from ipt_jax.adapters.initialisation import loaded_rows
+from ipt_jax.adapters.injection import Injection
 from ipt_jax.adapters.trained import checked_for, load_adapter
 from ipt_jax.errors import InputError
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.rows.layout import BEHIND_BOS
 from ipt_jax.rows.preparation import PreparedSplit, Preparer, layout_of
 from ipt_jax.runtime import processes
 from ipt_jax.workdir.run_folder import RunFolder
@@ -59,13 +61,24 @@ def trained_arrays(folder: RunFolder, run: Run, lm: FrozenLM) -> Any:
     return processes.arrays_from_first(lambda: dict(load_adapter(folder.path).arrays), like=like)
 
 
+def leading_bos(lm: FrozenLM, settings: Any) -> int | None:
+    """The BOS where it stands before the rows of the run's prompt, and so not in its tokens."""
+    return lm.tokenizer.bos_id if settings.layout.prompt_place == BEHIND_BOS else None
+
+
+def injected(lm: FrozenLM, settings: Any, adapters: Injection) -> Injection:
+    """What stands before the rows of the run: its adapters, behind the BOS where they have their place there."""
+    bos = leading_bos(lm, settings)
+    return adapters if bos is None else adapters.behind(lm.decoder.embed(lm.params, np.array([bos], np.int32)))
+
+
 def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:
     """A split as the run sees it, to be learned (with targets) or to be continued (without)."""
     room = preparer.lm.decoder.config.max_positions - run.settings.layout.prompt_tokens
     return preparer.rows(
         split,
         run.settings.limit[split],
-        layout_of(run.settings),
+        layout_of(run.settings, preparer.lm.tokenizer),
         budget=room if with_target else room - run.settings.decoding.max_new_tokens,
         with_target=with_target,
     )

@@ -20,7 +20,7 @@ from ipt_jax.adapters import monitors
 from ipt_jax.adapters.files import prompt_metadata, save_prompt
 from ipt_jax.adapters.trained import TrainedAdapter, save_adapter
 from ipt_jax.errors import InputError
-from ipt_jax.experiment.of_run import trained_arrays
+from ipt_jax.experiment.of_run import leading_bos, trained_arrays
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.rows.batching import Batch, collate
@@ -146,7 +146,14 @@ def train_population(
     rule = processes.from_first(lambda: _begin(home, ids))
     seeds = [member.run.settings.seed for member in members]
     adapters, params = members[0].run.adapter.create([member.start for member in members], settings, seeds)
-    trainer = Trainer(lm.decoder, adapters, recipe_of(training), arrangement.rematerialisation, arrangement.axis)
+    trainer = Trainer(
+        lm.decoder,
+        adapters,
+        recipe_of(training),
+        arrangement.rematerialisation,
+        arrangement.axis,
+        leading_bos(lm, settings),
+    )
     spread_members = arrangement.axis == "members"
     if spread_members:
         mesh.check_divisible(devices, len(members), "config.execution.population_axis='members': the population's size")

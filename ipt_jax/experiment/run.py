@@ -17,7 +17,7 @@ from ipt_jax.experiment import schema
 from ipt_jax.experiment.schema import LATER_SECTIONS
 from ipt_jax.retrieval import retriever_code
 from ipt_jax.tasks import own_code
-from ipt_jax.workdir.names import FROM_A_FILE, method_label, run_id
+from ipt_jax.workdir.names import FROM_A_FILE, IN_CHAT, method_label, run_id
 from ipt_jax.workdir.run_folder import RunFolder
 
 _BEFORE = schema.before()
@@ -76,7 +76,7 @@ class Run:
     @property
     def method(self) -> str:
         layout, prompt = self.settings.layout, self.settings.prompt
-        return method_label(
+        label = method_label(
             layout.prompt_tokens,
             layout.demonstrations,
             layout.retriever,
@@ -85,6 +85,7 @@ class Run:
             layout.selection,
             self.adapter.name if prompt else "prompt",
         )
+        return label + (IN_CHAT if layout.chat else "")
 
     def trained_file(self, workdir: Path) -> Path:
         """Where its adapter is once it is trained."""

@@ -22,6 +22,7 @@ from ipt_jax.models.loading import DTYPES
 from ipt_jax.models.rematerialisation import REMATERIALISATIONS
 from ipt_jax.retrieval import RETRIEVERS, SELECTIONS
 from ipt_jax.retrieval.bm25 import TERMS
+from ipt_jax.rows.layout import PLACES
 from ipt_jax.runtime.accelerators import PLATFORMS
 from ipt_jax.setting import ABSENT, GONE, Condition, Leaf, leaves, setting
 from ipt_jax.tasks.base import SPLITS
@@ -65,6 +66,9 @@ ENCODED = Condition(
     "with layout.retriever='sentence_transformer'", lambda run: run["layout"]["retriever"] == "sentence_transformer"
 )
 COUNTED = Condition("with layout.retriever='bm25'", lambda run: run["layout"]["retriever"] == "bm25")
+PROMPTED = Condition("with a soft prompt", lambda run: run["layout"]["prompt_tokens"] > 0 and _kind(run) == "prompt")
+CHATTED = Condition("with layout.chat", lambda run: run["layout"]["chat"])
+PLAIN = Condition("without layout.chat", lambda run: not run["layout"]["chat"])
 DRAWN = Condition(
     "where a prompt or a random demonstration is drawn",
     lambda run: run["prompt"] is not None or run["layout"]["retriever"] == "random",
@@ -123,9 +127,9 @@ class Model:
 class Template:
     """How an example is written as text."""
 
-    query: str = setting("Input: {input}\nOutput:", "what the model is asked; {input} is the example's")
-    target: str = setting(" {output}\n", "what it should answer; {output} is the example's target")
-    separator: str = setting("\n", "what ends a demonstration")
+    query: str = setting("Input: {input}\nOutput:", "what the model is asked; {input} is the example's", matters=PLAIN)
+    target: str = setting(" {output}\n", "what it should answer; {output} is the example's target", matters=PLAIN)
+    separator: str = setting("\n", "what ends a demonstration", matters=PLAIN)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +137,13 @@ class Layout:
     """What stands before an input."""
 
     prompt_tokens: int = setting(0, "P, rows of the soft prompt, or positions of a prefix", least=0)
+    prompt_place: str = setting(
+        "first",
+        "of a soft prompt: first | behind_bos, between the BOS and the rest",
+        choices=PLACES,
+        matters=PROMPTED,
+        before="first",
+    )
     demonstrations: int = setting(0, "k, demonstrations before the input, in training and in test", least=0)
     retriever: str = setting(
         "dense",
@@ -172,6 +183,13 @@ class Layout:
         matters=TRAINED,
         before=True,
     )
+    chat: bool = setting(
+        False,
+        "write an example as turns of a conversation, by the model's own chat template instead of `template`",
+        before=False,
+    )
+    system: str = setting("", "the system turn; none: the chat template's own", matters=CHATTED, before="")
+    user: str = setting("{input}", "a user's turn; {input} is the example's", matters=CHATTED, before="{input}")
     template: Template = dataclasses.field(default_factory=Template)
 
 

@@ -58,10 +58,15 @@ def check(settings: Mapping[str, Any], place: str) -> None:
     )
     target, stop = layout["template"]["target"], tuple(settings["decoding"]["stop"])
     need(
-        layout["end_token"] or target.endswith(stop),
+        layout["end_token"] or layout["chat"] or target.endswith(stop),
         "layout.end_token",
         f"needs a layout.template.target that ends with a stop text: {target!r} ends with none of {stop!r}, so "
         "that what is learned would have no end",
+    )
+    need(
+        layout["user"].count("{input}") == 1,
+        "layout.user",
+        "must contain {input} exactly once",
     )
     need(
         training["batch_size"] % training["accumulate"] == 0,

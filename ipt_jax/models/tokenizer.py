@@ -8,16 +8,23 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors
 
 from ipt_jax.errors import InputError
+from ipt_jax.models.chat_template import ChatTemplate, chat_template_of_folder, chat_template_of_gguf
 from ipt_jax.models.families.hf_config import HfConfig
 from ipt_jax.models.files.hf_folder import read_json
-from ipt_jax.models.tokenizer_parts import byte_level_characters, first_of_template, puts_a_space, without_added_space
+from ipt_jax.models.tokenizer_parts import (
+    behind_a_token,
+    byte_level_characters,
+    first_of_template,
+    puts_a_space,
+    without_added_space,
+)
 
 # GGUF marks each token with a kind; these are the two that are matched whole instead of being merged from bytes.
 _CONTROL, _USER_DEFINED = 3, 4
@@ -32,8 +39,30 @@ GGUF_SPLITS = {
 }
 # Tokens that end a text or a chat turn; a file may name only one of them as its end.
 _END_NAMES = ("<|endoftext|>", "<|im_end|>")
+# Added tokens of these alone stand for runs of white space (Gemma); no template marks anything with them.
+_BLANKS = " \t\n\r\u2581"
 # SentencePiece's spelling of a single byte that no piece contains.
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+class Marker(NamedTuple):
+    """A token that a chat template writes.
+
+    Attributes:
+      eats_left, eats_right: whether white space beside it is a part of it.
+    """
+
+    id: int
+    text: str
+    eats_left: bool = False
+    eats_right: bool = False
+
+
+class TextAround(NamedTuple):
+    """Encoders of text at the very start, and of text behind a marker."""
+
+    first: Tokenizer
+    behind: Tokenizer
 
 
 class Tokenizer:
@@ -55,12 +84,19 @@ class Tokenizer:
         expects it once, at the very start. `encode` never adds it, `encode_input` does.
       eos_ids: token ids that end a generation; the first is the one a target ends with.
       vocab_size: one more than the largest id. A model's embedding may have more rows, or fewer: see `within`.
+      chat: the checkpoint's own chat template; None where it has none.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, eos_ids: Iterable[int], rows: int | None = None):
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        eos_ids: Iterable[int],
+        rows: int | None = None,
+        chat: ChatTemplate | None = None,
+    ):
         """
         Args:
-          eos_ids: see above.
+          eos_ids, chat: see above.
           rows: of the model's embedding; None where it has one for every id.
         """
         backend.no_truncation()  # a tokenizer.json may carry both, and both would change texts silently
@@ -73,6 +109,7 @@ class Tokenizer:
         self.eos_ids = tuple(dict.fromkeys(int(i) for i in eos_ids))
         self.bos_id = first_of_template(backend)
         self._rows = self.vocab_size if rows is None else rows
+        self.chat = chat
 
     def within(self, rows: int, label: str) -> Tokenizer:
         """The same tokenizer for a model whose embedding has so many rows.
@@ -98,7 +135,7 @@ class Tokenizer:
                     f"{label}: the {name} {id} lies past the {rows} rows of the model's embedding; mend eos_token_id "
                     "in generation_config.json or config.json, or take the files of one model"
                 )
-        return self if self.vocab_size <= rows else Tokenizer(self._backend, self.eos_ids, rows)
+        return self if self.vocab_size <= rows else Tokenizer(self._backend, self.eos_ids, rows, self.chat)
 
     def encode(self, text: str) -> list[int]:
         """Token ids of `text`, nothing added.
@@ -142,6 +179,24 @@ class Tokenizer:
         for part in ("normalizer", "pre_tokenizer", "decoder"):
             state[part] = without_added_space(state[part])
         return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
+
+    def markers(self, template: str) -> dict[str, Marker]:
+        """The tokens that a chat template's own text may name: every special one, and those that it spells itself."""
+        return {
+            token.content: Marker(id, token.content, token.lstrip, token.rstrip)
+            for id, token in self._added.items()
+            if token.special or (token.content in template and token.content.strip(_BLANKS))
+        }
+
+    def around(self, markers: Mapping[str, Marker]) -> TextAround:
+        """Encoders for what stands around `markers`; a marker's characters in it are characters."""
+        state = json.loads(self._backend.to_str())
+        for token in state["added_tokens"]:
+            token["special"] = token["special"] or token["content"] in markers
+        first = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
+        state["pre_tokenizer"] = behind_a_token(state["pre_tokenizer"])
+        behind = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
+        return TextAround(first, behind)
 
     def ordinary_ids(self) -> np.ndarray:
         """i32[n], sorted: every id of the model that stands for text, so neither a special token nor an end."""
@@ -226,7 +281,8 @@ def from_gguf(fields: Mapping[str, Any], label: str) -> Tokenizer:
             single=f"{tokens[first]} $A", special_tokens=[(tokens[first], first)]
         )
     named = [vocabulary[name] for name in _END_NAMES if name in control]
-    return Tokenizer(backend, [fields.whole("tokenizer.ggml.eos_token_id", least=0, most=last), *named])
+    ends = [fields.whole("tokenizer.ggml.eos_token_id", least=0, most=last), *named]
+    return Tokenizer(backend, ends, chat=chat_template_of_gguf(fields, tokens, label))
 
 
 def from_folder(folder: Path) -> Tokenizer:
@@ -271,7 +327,7 @@ def from_folder(folder: Path) -> Tokenizer:
             f"{folder}: nothing names the token that ends a text; set eos_token in tokenizer_config.json "
             "or eos_token_id in config.json"
         )
-    return Tokenizer(backend, ends)
+    return Tokenizer(backend, ends, chat=chat_template_of_folder(folder))
 
 
 def _from_vocabulary_files(folder: Path) -> tuple[tokenizers.Tokenizer, list[int | None]]:

@@ -49,3 +49,12 @@ def without_added_space(part: dict[str, Any] | None) -> dict[str, Any] | None:
     if kind == "ByteLevel":
         return part | {"add_prefix_space": False}
     return part
+
+
+def behind_a_token(part: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A pre-tokenizer of a tokenizer.json as it treats text behind an added token: no space that is for the start."""
+    if part and part["type"] == "Sequence":
+        return part | {"pretokenizers": [behind_a_token(member) for member in part["pretokenizers"]]}
+    if part and part["type"] == "Metaspace" and part.get("prepend_scheme") == "first":
+        return part | {"prepend_scheme": "never"}
+    return part

@@ -27,7 +27,7 @@ from ipt_jax.models.loading import FrozenLM
 from ipt_jax.models.sharding import laid_out, part_of, spread_heads
 from ipt_jax.rows.flat_rows import row_sizes
 from ipt_jax.rows.layout import Row
-from ipt_jax.rows.preparation import Preparer
+from ipt_jax.rows.preparation import Preparer, layout_of
 from ipt_jax.training.memory import Estimate, ModelBytes, step_estimate
 
 # Examples of a split that are laid out; the others are taken to be like them.
@@ -244,8 +244,8 @@ def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int
             arithmetic.training_flop(config, settings.training, prompt_rows, train_rows, dev_rows, run.settings.seed)
             for run in untrained
         )
-    target, encode = settings.layout.template.target, lm.tokenizer.continuation.encode
-    answers = [len(encode(target.format(output=text))) for text in split.examples["target"]]
+    template, tokenizer = layout_of(settings, lm.tokenizer).template, lm.tokenizer
+    answers = [len(template.encoded_target(text, tokenizer)) for text in split.examples["target"]]
     written = np.minimum(answers, decoding.max_new_tokens)
     sources = [row.tokens for row in split.rows]
     examples = len(preparer.split(settings.task.split, settings.limit[settings.task.split]))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import string
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ipt_jax.errors import InputError
 from ipt_jax.retrieval import Retrieval
@@ -22,10 +22,32 @@ from ipt_jax.retrieval import Retrieval
 class Encoder(Protocol):
     """A tokenizer that adds no special token; `continuation` encodes what goes on after other text."""
 
+    bos_id: int | None
+    eos_ids: tuple[int, ...]
+
     @property
     def continuation(self) -> Encoder: ...
 
     def encode(self, text: str) -> list[int]: ...
+
+
+class Format(Protocol):
+    """What writes an example as text and tokens: a `Template` below, or `chat.Chat`."""
+
+    def source(self, tokenizer: Any, text: str, demonstrations: Sequence[Demonstration]) -> tuple[str, list[int]]:
+        """What stands before the output, as text and as tokens."""
+
+    def target_text(self, output: str, tokenizer: Any) -> str:
+        """The text that is to be written, without the end token."""
+
+    def encoded_target(self, output: str, tokenizer: Any) -> list[int]:
+        """Its tokens, as what goes on after a source."""
+
+    def ends(self, tokenizer: Any, end_token: bool) -> Ends:
+        """The tokens before a source and, where a target ends with one, after it."""
+
+    def answer(self, text: str) -> str:
+        """What of a text that the model wrote is its answer."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,22 +79,50 @@ class Template:
                 "first token; move it to the start of layout.template.target"
             )
 
+    def source(self, tokenizer: Encoder, text: str, demonstrations: Sequence[Demonstration]) -> tuple[str, list[int]]:
+        """See `Format`."""
+        source = render(self, text, demonstrations)
+        return source, tokenizer.encode(source)
+
+    def target_text(self, output: str, tokenizer: Any = None) -> str:
+        """See `Format.target`."""
+        return self.target.format(output=output)
+
+    def encoded_target(self, output: str, tokenizer: Encoder) -> list[int]:
+        """See `Format`."""
+        return tokenizer.continuation.encode(self.target_text(output))
+
+    def ends(self, tokenizer: Encoder, end_token: bool) -> Ends:
+        """See `Format`."""
+        return Ends(tokenizer.bos_id, tokenizer.eos_ids[0] if end_token else None)
+
+    def answer(self, text: str) -> str:
+        """See `Format`."""
+        return text.strip()
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
     """How the rows of a run are made; what they may not be longer than is said beside it.
 
     Attributes:
-      template: the text around an input and its output.
+      template: the text around an input and its output, or the conversation that they are turns of.
       overflow: `fail` or `truncate`, for an input that does not fit without any demonstration.
       end_token: whether a target ends with the tokenizer's end token.
       retrieval: what is shown before an input; None for nothing.
+      prompt_place: of a soft prompt: `first`, or `behind_bos`, where the BOS is not one of the row's tokens.
     """
 
-    template: Template = Template()
+    template: Format = Template()
     overflow: str = "fail"
     end_token: bool = True
     retrieval: Retrieval | None = None
+    prompt_place: str = "first"
+
+
+# Places of a soft prompt.
+BEHIND_BOS = "behind_bos"
+PLACES = ("first", BEHIND_BOS)
 
 
 class Item(NamedTuple):
@@ -110,7 +160,8 @@ class Row:
     Attributes:
       source: the exact text before the output, without the BOS.
       tokens: the BOS if there is one, ids of the source, then of the target and the end token if the row has a target.
-      source_length: tokens before the target, the BOS among them; `tokens[source_length:]` is what is learned.
+      source_length: tokens before the target, the BOS among them unless a prompt stands between it and the rest;
+        `tokens[source_length:]` is what is learned.
       demonstrations: those that are shown, farthest from the input first.
       dropped: how many demonstrations did not fit.
       truncated: whether the input was cut.
@@ -165,20 +216,18 @@ def encode(
     template, text = layout.template, item.input
     ending: list[int] = []
     if item.target is not None:
-        ending = tokenizer.continuation.encode(template.target.format(output=item.target))
+        ending = template.encoded_target(item.target, tokenizer)
         ending += [] if ends.eos_id is None else [ends.eos_id]
     beginning = [] if ends.bos_id is None else [ends.bos_id]
     room = budget - len(beginning) - len(ending)
     shown = list(demonstrations)
-    source = render(template, text, shown)
-    ids = tokenizer.encode(source)
+    source, ids = template.source(tokenizer, text, shown)
     while len(ids) > room and shown:
         shown = shown[1:]
-        source = render(template, text, shown)
-        ids = tokenizer.encode(source)
+        source, ids = template.source(tokenizer, text, shown)
     truncated = len(ids) > room
     if truncated:
-        frame = len(tokenizer.encode(render(template, "")))
+        frame = len(template.source(tokenizer, "", ())[1])
         if layout.overflow != "truncate" or room <= frame:
             raise InputError(
                 f"{item.name}: {len(beginning) + len(ids)} tokens of input and {len(ending)} of target do not fit "
@@ -186,24 +235,31 @@ def encode(
                 "shorten it, set layout.overflow='truncate', or use a model with more positions"
             )
         source, ids = _cut(template, tokenizer, text, room)
+    before = beginning + ids
+    if layout.prompt_place == BEHIND_BOS:
+        if tokenizer.bos_id is None or before[:1] != [tokenizer.bos_id]:
+            raise InputError(
+                f"{item.name} begins with no BOS that a soft prompt could stand behind; set "
+                "config.layout.prompt_place='first'"
+            )
+        before = before[1:]
     return Row(
         source=source,
-        tokens=tuple(beginning + ids + ending),
-        source_length=len(beginning) + len(ids),
+        tokens=tuple(before + ending),
+        source_length=len(before),
         demonstrations=tuple(shown),
         dropped=len(demonstrations) - len(shown),
         truncated=truncated,
     )
 
 
-def _cut(template: Template, tokenizer: Encoder, text: str, room: int) -> tuple[str, list[int]]:
+def _cut(template: Format, tokenizer: Encoder, text: str, room: int) -> tuple[str, list[int]]:
     """The longest beginning of the input, cut at a character, whose source fits the room."""
     fits, too_long = 0, len(text)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
-        if len(tokenizer.encode(render(template, text[:middle]))) <= room:
+        if len(template.source(tokenizer, text[:middle], ())[1]) <= room:
             fits = middle
         else:
             too_long = middle
-    source = render(template, text[:fits])
-    return source, tokenizer.encode(source)
+    return template.source(tokenizer, text[:fits], ())

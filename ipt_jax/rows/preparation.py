@@ -13,10 +13,13 @@ import ml_collections
 import numpy as np
 
 from ipt_jax import retrieval
+from ipt_jax.errors import InputError
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.models.tokenizer import Tokenizer
 from ipt_jax.retrieval import Neighbours, Pool, Retrieval, Retriever, retriever_code, retriever_named
+from ipt_jax.rows.chat import Chat
 from ipt_jax.rows.flat_rows import FlatRows
-from ipt_jax.rows.layout import Demonstration, Ends, Item, Layout, Row, Template, encode
+from ipt_jax.rows.layout import Demonstration, Format, Item, Layout, Row, Template, encode
 from ipt_jax.tasks.base import Task, load_split
 from ipt_jax.tasks.near_duplicates import overlap_counts
 
@@ -36,11 +39,13 @@ class PreparedSplit:
       examples: the table with id, input, target, references.
       rows: one per example, in its order.
       duplicates_excluded: see `Neighbours`; 0 without demonstrations.
+      template: what wrote the rows, and says what of a continuation is the answer.
     """
 
     examples: datasets.Dataset
     rows: Sequence[Row]
     duplicates_excluded: int
+    template: Format = Template()
 
 
 class Preparer:
@@ -83,7 +88,7 @@ class Preparer:
             named = self._named(examples.select(beyond), with_target)
             again = self._laid_out(named, layout, neighbours and neighbours.of(beyond), budget)
             rows = rows.with_others(beyond.tolist(), again)
-        return PreparedSplit(examples, rows, neighbours.duplicates_excluded if neighbours else 0)
+        return PreparedSplit(examples, rows, neighbours.duplicates_excluded if neighbours else 0, layout.template)
 
     def _lay_out_whole(self, split: str, limit: int, layout: Layout, with_target: bool) -> FlatRows:
         """A split with nothing dropped and nothing cut, as if the model had positions without end."""
@@ -104,7 +109,7 @@ class Preparer:
         Raises:
           InputError: an input does not fit, or the data that demonstrations come from is missing.
         """
-        layout = layout_of(settings)
+        layout = layout_of(settings, self.lm.tokenizer)
         shown = layout.retrieval
         neighbours = self._retriever(shown).find(Pool(ids, texts, "input"), self._train_pool(shown)) if shown else None
         room = self.lm.decoder.config.max_positions - settings.layout.prompt_tokens
@@ -115,7 +120,7 @@ class Preparer:
         self, items: Iterable[Item], layout: Layout, neighbours: Neighbours | None, budget: float
     ) -> Iterator[Row]:
         tokenizer, shown = self.lm.tokenizer, layout.retrieval
-        ends = Ends(tokenizer.bos_id, tokenizer.eos_ids[0] if layout.end_token else None)
+        ends = layout.template.ends(tokenizer, layout.end_token)
         pool = self._shown(shown.train_limit) if shown else {}
         for i, item in enumerate(items):
             demonstrations = _demonstrations(neighbours, pool, i) if neighbours else []
@@ -156,8 +161,12 @@ class Preparer:
         return Pool(examples["id"][:], examples["input"][:], split)
 
 
-def layout_of(settings: ml_collections.FrozenConfigDict) -> Layout:
-    """How a run of these settings lays its rows out."""
+def layout_of(settings: ml_collections.FrozenConfigDict, tokenizer: Tokenizer) -> Layout:
+    """How a run of these settings lays its rows out.
+
+    Raises:
+      InputError: it is to be a chat, and the model has no chat template.
+    """
     layout = settings.layout
     shown = layout.demonstrations and Retrieval(
         layout.retriever,
@@ -169,7 +178,18 @@ def layout_of(settings: ml_collections.FrozenConfigDict) -> Layout:
         layout.exclude_duplicates,
         settings.seed if layout.retriever == "random" else None,
     )
-    return Layout(Template(**layout.template.to_dict()), layout.overflow, layout.end_token, shown or None)
+    return Layout(_format_of(layout, tokenizer), layout.overflow, layout.end_token, shown or None, layout.prompt_place)
+
+
+def _format_of(layout: ml_collections.FrozenConfigDict, tokenizer: Tokenizer) -> Format:
+    if not layout.chat:
+        return Template(**layout.template.to_dict())
+    if tokenizer.chat is None:
+        raise InputError(
+            "config.layout.chat: the model's files have no chat template; leave it out, or put the template's "
+            "chat_template.jinja into the model's folder"
+        )
+    return Chat(tokenizer.chat, layout.system, layout.user)
 
 
 def _demonstrations(neighbours: Neighbours, pool: dict[str, list[Any]], index: int) -> list[Demonstration]:

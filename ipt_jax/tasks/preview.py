@@ -84,6 +84,7 @@ def preview_run(preparer: Any, run: Any, split: str, n: int) -> Iterator[str]:
       run: an `experiment.run.Run`.
     """
     from ipt_jax.experiment.of_run import rows_of
+    from ipt_jax.rows.preparation import layout_of
 
     learned = split != run.settings.task.split
     if split not in run.settings.limit:
@@ -92,7 +93,7 @@ def preview_run(preparer: Any, run: Any, split: str, n: int) -> Iterator[str]:
     before = {"prompt": f"{rows} prompt rows", "prefix": f"a prefix of {rows} positions"}.get(run.adapter.name, "")
     before = before if rows else "changed by LoRA" if run.settings.adapter else ""
     prepared = rows_of(preparer, run, split, with_target=learned)
-    template = run.settings.layout.template
+    template = layout_of(run.settings, preparer.lm.tokenizer).template
     yield from itertools.islice(_texts(preparer, prepared, template, f"{before}, {run.method}".lstrip(", ")), n)
 
 
@@ -100,8 +101,8 @@ def _texts(preparer: Any, prepared: Any, template: Any, before: str) -> Iterator
     lm, task = preparer.lm, preparer.task
     beginning = "" if lm.tokenizer.bos_id is None else " with the BOS before it"
     for example, row in zip(prepared.examples, prepared.rows, strict=True):
-        target = template.target.format(output=example["target"])
-        target_tokens = len(lm.tokenizer.continuation.encode(target)) + 1  # and the end token
+        target = template.target_text(example["target"], lm.tokenizer)
+        target_tokens = len(template.encoded_target(example["target"], lm.tokenizer)) + 1  # and the end token
         named = [
             d.id if d.similarity is None else f"{d.id} (similarity {d.similarity:.3f})" for d in row.demonstrations
         ]

@@ -60,6 +60,7 @@ class Trainer:
       recipe: how it is moved.
       rematerialisation: what a gradient finds of each layer, see `models.rematerialisation`.
       axis: what several devices share out, see `losses.member_losses`.
+      bos_id: a token that stands before the rows of a soft prompt, and not at the beginning of the batch's rows.
     """
 
     decoder: FrozenDecoder
@@ -67,6 +68,7 @@ class Trainer:
     recipe: Recipe
     rematerialisation: str = "dots"
     axis: str = "members"
+    bos_id: int | None = None
 
     def init(self, params: Any) -> TrainState:
         """The state before the first step, for parameters from `Kind.create`."""
@@ -116,7 +118,7 @@ class Trainer:
     def _gradients(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, Any]:
         """Mean losses f32[K] and each member's gradient of its own; as many members at once as this machine likes."""
         members, rows, length = batch.tokens.shape
-        before = jax.eval_shape(self._injected, params).positions
+        before = jax.eval_shape(self._injected, params, lm_params).positions
         positions = rows // self.recipe.accumulate * length + before
         together = members_at_once(members, positions)
         if together == members:
@@ -137,7 +139,7 @@ class Trainer:
         counts = batch.weights.sum(axis=(1, 2))
 
         def loss(params, part):
-            adapters = self._injected(params)
+            adapters = self._injected(params, lm_params)
             total, _ = member_losses(self.decoder, lm_params, adapters, part, self.rematerialisation, self.axis)
             mean = total / counts
             return mean.sum(), mean  # a member's gradient sees its own term alone
@@ -157,10 +159,13 @@ class Trainer:
     @functools.partial(jax.jit, static_argnums=0)
     def losses(self, params: Any, lm_params: Any, batch: Batch) -> tuple[jax.Array, jax.Array]:
         """`member_losses` without gradients: for the dev split."""
-        return member_losses(self.decoder, lm_params, self._injected(params), batch, axis=self.axis)
+        return member_losses(self.decoder, lm_params, self._injected(params, lm_params), batch, axis=self.axis)
 
-    def _injected(self, params: Any) -> Injection:
-        return self.adapter.inject(self.adapter.fold(params))
+    def _injected(self, params: Any, lm_params: Any) -> Injection:
+        adapters = self.adapter.inject(self.adapter.fold(params))
+        if self.bos_id is None:
+            return adapters
+        return adapters.behind(self.decoder.embed(lm_params, jnp.array([self.bos_id])))
 
     def dev_loss(self, params: Any, lm_params: Any, batches: list[Batch]) -> np.ndarray:
         """Mean loss per target token over all batches: f32[K]."""

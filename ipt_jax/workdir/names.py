@@ -10,6 +10,8 @@ from ipt_jax.workdir.json_text import canonical_json
 
 # What `method_label` is told of a prompt that no run of the experiment has trained.
 FROM_A_FILE = "a prompt"
+# Behind the name of a method whose rows are turns of a chat.
+IN_CHAT = ", chat"
 _ADAPTERS = {"prompt": "prompt", "prefix": "prefix tuning", "lora": "LoRA"}
 _NUMBER_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 

@@ -194,7 +194,7 @@ def test_a_random_demonstration_keeps_the_seed_and_runs_of_one_id_are_listed_onc
     [
         ({"layuot": {}}, r"config\.runs\.a\.layuot is not a setting; did you mean 'layout'\?"),
         ({"layout": {"promt_tokens": 3}}, r"layout\.promt_tokens is not a setting; did you mean 'prompt_tokens'\?"),
-        ({"layout": 3}, "must be a section with: demonstrations"),
+        ({"layout": 3}, "must be a section with: chat, demonstrations"),
         ({"training": {"steps": "ten"}}, r"config\.runs\.a\.training\.steps='ten' must be like 1000: int"),
         ({"seed": (0, True)}, r"config\.runs\.a\.seed=\(0, True\) must be like 0: int"),
         ({"layout": {"prompt_tokens": -1}}, r"run 'a': config\.layout\.prompt_tokens=-1 must be at least 0"),

@@ -27,6 +27,8 @@ HUB_SETTINGS = (
     "vocab.json",
     "merges.txt",
     "tokenizer.model",
+    "chat_template.jinja",
+    "chat_template.json",
 )
 HUB_FILES = (*HUB_SETTINGS, "model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 # Downloaded only where a model has no safetensors, and torch is there to read it.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipt_jax.workdir.names import FROM_A_FILE, method_label, shots_label
+from ipt_jax.workdir.names import FROM_A_FILE, IN_CHAT, method_label, shots_label
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Kind:
       retriever: `random`, or `retrieved` for all that choose by the input; empty without demonstrations.
       selection: `nearest` or `farthest`.
       adapter: what the adapter is, of `adapters.kinds`.
+      chat: whether its rows are turns of the model's own chat template.
     """
 
     prompted: bool = False
@@ -30,13 +31,14 @@ class Kind:
     retriever: str = ""
     selection: str = "nearest"
     adapter: str = "prompt"
+    chat: bool = False
 
     @property
     def label(self) -> str:
         """Its name for people: `PT`, `ICL, random one-shot`, …"""
         source = FROM_A_FILE if self.loaded else None
         numbers = int(self.prompted), self.demonstrations, self.retriever, int(self.trained)
-        return method_label(*numbers, source, self.selection, self.adapter)
+        return method_label(*numbers, source, self.selection, self.adapter) + (IN_CHAT if self.chat else "")
 
     @property
     def shots(self) -> str:
@@ -64,4 +66,5 @@ def kind_of(result: Mapping[str, Any]) -> Kind:
         retriever=("random" if result.get("retriever") == "random" else "retrieved") if demonstrations else "",
         selection=selection if demonstrations else "nearest",
         adapter=adapter,
+        chat=bool((result.get("layout") or {}).get("chat")),
     )

@@ -157,7 +157,7 @@ class Setting:
         """The method that shows what this one shows, without an adapter; None where it was not run."""
 
         def shown(one: Method) -> tuple:
-            return one.demonstrations, one.retriever, one.selection if one.demonstrations else None
+            return one.demonstrations, one.retriever, one.selection if one.demonstrations else None, one.kind.chat
 
         return next((one for one in self.methods if not one.kind.prompted and shown(one) == shown(method)), None)
 
@@ -191,4 +191,5 @@ def table_order(method: Method) -> tuple:
         kind = 3
     rate = method.runs[0].learning_rate or 0.0
     adapter = method.kind.adapter != "prompt", method.kind.adapter
-    return kind, adapter, method.retrieved, method.demonstrations, method.prompt_tokens, rate, method.label
+    layout = method.kind.chat, method.retrieved, method.demonstrations, method.prompt_tokens
+    return kind, adapter, *layout, rate, method.label
