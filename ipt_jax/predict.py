@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ipt_jax.adapters.injection import Injection
     from ipt_jax.adapters.trained import TrainedAdapter
+    from ipt_jax.decoding.request import Request
     from ipt_jax.decoding.strategy import Generation
     from ipt_jax.models.loading import FrozenLM
 
@@ -80,6 +81,7 @@ class _Job:
       injected: what the decoder gets of it.
       tokens: of each input, by its id.
       said: what is done with an input, in one line.
+      answers: (requests, batch_size) → batches of (request, generation), as `generate` yields them.
       answer: what of a continuation is the answer.
     """
 
@@ -89,6 +91,7 @@ class _Job:
     search: Search
     tokens: dict[str, Sequence[int]]
     said: str
+    answers: Callable[..., Iterator[list[tuple[Request, Generation]]]]
     answer: Callable[[str], str] = str.strip
 
     def made_by(self, id: str) -> dict[str, str]:
@@ -119,7 +122,6 @@ def _hash(content: bytes) -> str:
 def main(argv: list[str]) -> None:
     log.show_progress()
 
-    from ipt_jax.decoding.generation import generate
     from ipt_jax.decoding.request import Request
 
     inputs, output = _read_inputs(Path(_INPUT.value)), Path(_OUTPUT.value)
@@ -129,13 +131,8 @@ def main(argv: list[str]) -> None:
         _log.info("%s", job.said)
         waiting = _waiting(job, output)
         with log.Progress(total=len(inputs), initial=len(inputs) - len(waiting), desc="decode", unit="row") as progress:
-            for batch in generate(
-                job.lm,
-                job.injected,
-                [Request(job.tokens[id], id=id, name=f"{_INPUT.value}, id {id!r}") for id in waiting],
-                job.search,
-                batch_size=_BATCH_SIZE.value,
-            ):
+            requests = [Request(job.tokens[id], id=id, name=f"{_INPUT.value}, id {id!r}") for id in waiting]
+            for batch in job.answers(requests, batch_size=_BATCH_SIZE.value):
                 answers: dict[str, list[dict[str, Any]]] = {}
                 for request, generated in batch:
                     answers.setdefault(request.id, []).append(_answer(generated, job.answer))
@@ -149,6 +146,7 @@ def _job(inputs: dict[str, str]) -> _Job:
     """Loads what the flags name, and lays the inputs out."""
 
     from ipt_jax.adapters.trained import injection_of, load_adapter
+    from ipt_jax.decoding.generation import generate
     from ipt_jax.experiment.finished_run import is_run, load_run
     from ipt_jax.models import loading
 
@@ -160,7 +158,8 @@ def _job(inputs: dict[str, str]) -> _Job:
         rows = run.rows(list(inputs), list(inputs.values()))
         tokens = {id: row.tokens for id, row in zip(inputs, rows, strict=True)}
         answer = run.template.answer
-        return _Job(run.lm, _hash_of(run.prompt), run.injected, run.search, tokens, run.describe(), answer)
+        hash = _hash_of(run.prompt)
+        return _Job(run.lm, hash, run.injected, run.search, tokens, run.describe(), run.answers, answer)
     if not _MODEL.value:
         raise InputError("--model must be given, unless --prompt is the folder of a run and --raw is not given")
     prompt = load_adapter(_PROMPT.value) if _PROMPT.value else None
@@ -171,7 +170,8 @@ def _job(inputs: dict[str, str]) -> _Job:
         f"the text of each input as it is, after {injected.positions} prompt rows, is continued by {lm.name}{changed}"
     )
     tokens = {id: lm.tokenizer.encode_input(text) for id, text in inputs.items()}
-    return _Job(lm, _hash_of(prompt), injected, Search(**given), tokens, said)
+    answers = functools.partial(generate, lm, injected, search=Search(**given))
+    return _Job(lm, _hash_of(prompt), injected, Search(**given), tokens, said, answers)
 
 
 def _waiting(job: _Job, output: Path) -> list[str]:

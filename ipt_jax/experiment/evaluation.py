@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +11,22 @@ import jax
 from jax.sharding import Mesh
 
 from ipt_jax.adapters.injection import Injection
-from ipt_jax.decoding import generation
+from ipt_jax.decoding import choosing, generation
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.errors import InputError
+from ipt_jax.metrics.calibration import CONFIDENCE
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.rows.preparation import PreparedSplit
 from ipt_jax.runtime import preemption, processes
 from ipt_jax.runtime.log import Progress
-from ipt_jax.tasks.base import Example, Task
+from ipt_jax.tasks.base import Example, Task, choices_of
 from ipt_jax.tasks.scores import Scores, example_headline
 from ipt_jax.tasks.scores import score as scores_of
 from ipt_jax.workdir.json_files import append_rows, read_rows, repair, write_rows
 
 _NEEDED = {"id": str, "prediction": str}  # what every row of predictions.jsonl must have
-_MEASURED = ("stop", "log_probability", "new_tokens")  # and what its end tells of the decoding
+_MEASURED = ("stop", "log_probability", "new_tokens", "choices", CONFIDENCE)  # and what its end tells of the decoding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ def predict(
     with Progress(
         total=total, initial=total - len(asked), desc=title, unit="example", disable=not is_first
     ) as progress:
-        for batch in generation.generate(lm, adapters, list(asked), search, batch_size=batch_size, devices=devices):
+        for batch in _answers(lm, adapters, members, asked, search, batch_size, devices):
             rows: dict[int, list[dict[str, Any]]] = {}
             for request, generated in batch if is_first else ():
                 split = members[request.adapter].split
@@ -74,6 +75,33 @@ def predict(
                 append_rows(members[k].predictions, fresh)
             progress.update(len(batch))
             preemption.check()
+
+
+def _answers(
+    lm: FrozenLM,
+    adapters: Injection | jax.Array,
+    members: Sequence[Member],
+    asked: dict[Request, int],
+    search: Search,
+    batch_size: int,
+    devices: Mesh,
+) -> Iterator[list[tuple[Request, generation.Generation]]]:
+    """What is written for each request, or, where its task has choices, chosen."""
+    offered = {request: _offered(lm, members[request.adapter], i) for request, i in asked.items()}
+    written = [request for request, choices in offered.items() if not choices]
+    chosen = [request for request, choices in offered.items() if choices]
+    if written:
+        yield from generation.generate(lm, adapters, written, search, batch_size=batch_size, devices=devices)
+    if chosen:
+        texts, per_token = [offered[request] for request in chosen], members[0].task.per_token
+        yield from choosing.choose(lm, adapters, chosen, texts, per_token=per_token, batch_size=batch_size)
+
+
+def _offered(lm: FrozenLM, member: Member, index: int) -> list[tuple[str, list[int]]]:
+    """The choices of an example, each with the tokens that it would be written with."""
+    template = member.split.template
+    texts = choices_of(member.task, Example.from_row(member.split.examples[index]))
+    return [(text, template.encoded_target(text, lm.tokenizer)) for text in texts]
 
 
 def _finished(predictions: Path) -> list[str]:
@@ -86,15 +114,18 @@ def _finished(predictions: Path) -> list[str]:
 def _row(split: PreparedSplit, index: int, generated: generation.Generation) -> dict[str, Any]:
     """A row without its `score`: the devices do not wait for it."""
     example, row = Example.from_row(split.examples[index]), split.rows[index]
+    chosen = generated.stop == choosing.CHOICE
+    made = {"stop": generated.stop, "log_probability": generated.log_probability, "new_tokens": len(generated.tokens)}
+    if chosen:
+        made["choices"] = {each.text: each.score for each in generated.sequences}
+        made[CONFIDENCE] = choosing.confidence(generated)
     return {
         "id": example.id,
         "input": row.source,
         "demonstrations": [{"id": d.id, "similarity": d.similarity} for d in row.demonstrations],
-        "prediction": split.template.answer(generated.text),
+        "prediction": generated.text if chosen else split.template.answer(generated.text),
         "references": example.references,
-        "stop": generated.stop,
-        "log_probability": generated.log_probability,
-        "new_tokens": len(generated.tokens),
+        **made,
     }
 
 
@@ -103,6 +134,12 @@ def written(member: Member) -> list[int] | None:
     counts = {row["id"]: row.get("new_tokens") for row in read_rows(member.predictions, _NEEDED)}
     ordered = [counts[id] for id in member.split.examples["id"]]
     return None if None in ordered else ordered
+
+
+def offered_lengths(lm: FrozenLM, member: Member) -> list[list[int]]:
+    """How many tokens each choice of each example has; nothing where answers are written."""
+    lengths = [[len(tokens) for _, tokens in _offered(lm, member, i)] for i in range(len(member.split.rows))]
+    return lengths if any(lengths) else []
 
 
 def empty(member: Member) -> int:
@@ -124,13 +161,21 @@ def score(member: Member) -> Scores:
     missing = [id for id in ids if id not in predictions]
     if missing:
         raise InputError(f"{member.predictions} lacks {len(missing)} of {len(ids)} examples, such as {missing[0]}")
-    examples = [Example.from_row(row) for row in member.split.examples]
+    confident = {row["id"]: row.get(CONFIDENCE) for row in rows}
+    examples = [_with_confidence(Example.from_row(row), confident) for row in member.split.examples]
     scores = scores_of(member.task, [predictions[id] for id in ids], examples)
     if not all("score" in row for row in rows):
         metric = example_headline(member.task)
         singles = {id: values.get(metric) for id, values in zip(ids, scores.examples, strict=True)}
         write_rows(member.predictions, [_with_score(row, singles.get(row["id"])) for row in rows])
     return scores
+
+
+def _with_confidence(example: Example, confident: Mapping[str, float | None]) -> Example:
+    """The example with the probability of its answer, where it was chosen; calibration is measured by it."""
+    if confident[example.id] is None:
+        return example
+    return dataclasses.replace(example, details={**example.details, CONFIDENCE: confident[example.id]})
 
 
 def _with_score(row: dict[str, Any], score: float | None) -> dict[str, Any]:

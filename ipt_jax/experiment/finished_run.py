@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ipt_jax.adapters.files import check_prompt
 from ipt_jax.adapters.kinds import kind_of
 from ipt_jax.adapters.trained import injection_of, load_adapter
-from ipt_jax.decoding import generation
+from ipt_jax.decoding import choosing, generation
 from ipt_jax.decoding.request import Request
 from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.strategy import Generation
@@ -23,7 +23,7 @@ from ipt_jax.rows.layout import Row
 from ipt_jax.rows.preparation import Preparer, layout_of
 from ipt_jax.runtime.caches import cache_dir
 from ipt_jax.tasks import task_of
-from ipt_jax.tasks.base import data_hash, is_there, splits_of
+from ipt_jax.tasks.base import Example, choices_of, data_hash, is_there, splits_of
 from ipt_jax.workdir.json_files import read_json
 from ipt_jax.workdir.names import run_id
 from ipt_jax.workdir.run_folder import RunFolder
@@ -100,10 +100,33 @@ class FinishedRun:
         rows = self.rows(ids, texts)
         requests = [Request(row.tokens, id=id, name=f"row {id}") for id, row in zip(ids, rows, strict=True)]
         results: dict[Request, Generation] = {}
-        for batch in generation.generate(self.lm, self.injected, requests, self.search, batch_size=batch_size):
+        for batch in self.answers(requests, batch_size=batch_size):
             for request, generated in batch:
                 results[request] = generated
         return [results[request] for request in requests]
+
+    def answers(
+        self, requests: Sequence[Request], *, batch_size: int = 0
+    ) -> Iterator[list[tuple[Request, Generation]]]:
+        """What the run writes for rows that `rows` has laid out, or which of its task's choices it answers with.
+
+        Raises:
+          InputError: a row does not fit, or the task has choices of its own for each of its examples.
+        """
+        if not self.settings.task.options.get("choices"):
+            yield from generation.generate(self.lm, self.injected, requests, self.search, batch_size=batch_size)
+            return
+        task = task_of(self.settings.task)
+        texts = choices_of(task, Example("", "", "", ("",), {"choices": ()}))
+        if not texts:
+            raise InputError(
+                f"run {self._folder.run_id} answers with choices that each row of its task has for itself; other "
+                "inputs have none: use config.task.options.choices='a|b', or score them with LanguageModel.score"
+            )
+        offered = [(text, self.template.encoded_target(text, self.lm.tokenizer)) for text in texts]
+        yield from choosing.choose(
+            self.lm, self.injected, requests, [offered] * len(requests), per_token=task.per_token, batch_size=batch_size
+        )
 
     def _check_data(self, preparer: Preparer) -> None:
         """Raises InputError where the data is not what the run saw: other demonstrations would be another method."""

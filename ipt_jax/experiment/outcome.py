@@ -7,6 +7,8 @@ import importlib.metadata
 import platform
 from typing import Any
 
+import numpy as np
+
 from ipt_jax.cost import arithmetic
 from ipt_jax.experiment import evaluation
 from ipt_jax.experiment.of_run import overlap_of, rows_of
@@ -97,6 +99,10 @@ def _evaluation_flop(preparer: Preparer, run: Run, member: evaluation.Member) ->
         return None
     prompt_rows, sources = run.settings.layout.prompt_tokens, [row.tokens for row in member.split.rows]
     beams, lengths = run.settings.decoding.num_beams, [len(tokens) for tokens in sources]
+    offered = evaluation.offered_lengths(preparer.lm, member)
+    if offered:  # each is run behind its row, and nothing is written
+        pairs = np.array([(n + more, more) for n, each in zip(lengths, offered, strict=True) for more in each])
+        return float(arithmetic.row_flop(config, prompt_rows + pairs[:, 0], pairs[:, 1]).sum())
     prefill = arithmetic.prefill_flop(config, prompt_rows, sources)
     return prefill + arithmetic.decoding_flop(config, prompt_rows, lengths, written, beams)
 

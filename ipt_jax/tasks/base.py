@@ -81,6 +81,8 @@ class Task(Protocol):
       later_options: names of switches that came after the task's first runs: where one has its default it is no part of
         `options`, nor of a run's id.
       splits: those that can be read, where that is not all of `SPLITS`; see `splits_of`.
+      choices_of: a method, an example → the texts that its answer is one of, the most probable; nothing where the
+        answer is written. `per_token` says whether log-probabilities are divided by the number of tokens.
       groups: the key of `Example.details` that tells where an example comes from, such as a table or a database;
         the report of `tasks/overlap.py` counts what train and the evaluated split share.
       subsets: a method, examples → {name: their places}, of parts that are scored for themselves, such as a hardness;
@@ -111,6 +113,11 @@ def check_split(split: str) -> str:
 def splits_of(task: Task) -> tuple[str, ...]:
     """The splits that the task can read: some releases keep the targets of their test split."""
     return tuple(getattr(task, "splits", SPLITS))
+
+
+def choices_of(task: Task, example: Example) -> tuple[str, ...]:
+    """The texts that the answer to an example is chosen from; nothing where it is written."""
+    return task.choices_of(example) if hasattr(task, "choices_of") else ()
 
 
 def is_there(task: Task, split: str) -> bool:
