@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from ipt_jax.models.attention.rule import ScoreRule, alibi_slopes
 
@@ -19,3 +20,20 @@ RULES = {
 
 def random_heads(seed, *shape):
     return jax.random.normal(jax.random.key(seed), (*shape, WIDTH))
+
+
+def obvious(query, key, value, rule):
+    """One query of one head at a time, in float64."""
+    query, key, value = (np.asarray(x, np.float64) for x in (query, key, value))
+    out = np.zeros_like(query)
+    for b, t, n in np.ndindex(query.shape[:3]):
+        first = 0 if rule.window is None else max(0, t + 1 - int(rule.window))
+        group = n // (query.shape[2] // key.shape[2])
+        scores = key[b, first : t + 1, group] @ query[b, t, n] * float(rule.scale)
+        if rule.softcap is not None:
+            scores = rule.softcap * np.tanh(scores / rule.softcap)
+        if rule.slopes is not None:
+            scores = scores - rule.slopes[n] * (t - np.arange(first, t + 1))
+        weights = np.exp(scores - scores.max())
+        out[b, t, n] = weights / weights.sum() @ value[b, first : t + 1, group]
+    return out

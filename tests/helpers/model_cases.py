@@ -13,6 +13,9 @@ from ipt_jax.models.loading import HF_FAMILIES
 from ipt_jax.models.weights import fill
 
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/answers.npz"))
+# Ways in which families differ: ALiBi, a window in some layers with softcaps of scores and logits, a norm after the
+# residual with a projection around the blocks, parallel residuals. The others are slow proofs.
+DIFFERENT = ["bloom", "gemma2", "opt_post_norm_projected", "gpt_neox"]
 
 
 @functools.cache
