@@ -35,7 +35,14 @@ import pytest  # noqa: E402
 import rotation  # noqa: E402
 import tolerances  # noqa: E402
 from launchers import cluster, committed, stand_ins  # noqa: E402, F401  (fixtures)
-from report_fixtures import quickstart, quickstart_report, study, study_report  # noqa: E402, F401  (fixtures)
+from report_fixtures import (  # noqa: E402, F401  (fixtures)
+    quickstart,
+    quickstart_report,
+    setting,
+    settings,
+    study,
+    study_report,
+)
 
 pytest_addoption = rotation.pytest_addoption
 

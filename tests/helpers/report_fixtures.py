@@ -5,6 +5,7 @@ from report_samples import make_workdir
 from study_samples import make_study
 
 from ipt_jax.report import render
+from ipt_jax.report.reading.collect import collect
 
 
 @pytest.fixture(scope="session")
@@ -19,9 +20,22 @@ def quickstart_report(quickstart, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def setting(quickstart):
+    """What the quickstart's runs share, as a report reads it."""
+    (found,) = collect([quickstart]).settings
+    return found
+
+
+@pytest.fixture(scope="session")
 def study(tmp_path_factory):
     """Three of the paper's tasks, with prompt lengths and prompts on other tasks."""
     return make_study(tmp_path_factory.mktemp("study") / "work")
+
+
+@pytest.fixture(scope="session")
+def settings(study):
+    """The study's tasks, as a report reads them."""
+    return collect([study]).settings
 
 
 @pytest.fixture(scope="session")

@@ -13,11 +13,6 @@ from ipt_jax.report.reading.statistics import spread
 
 
 @pytest.fixture(scope="module")
-def setting(quickstart):
-    return collect([quickstart]).settings[0]
-
-
-@pytest.fixture(scope="module")
 def chart(setting):
     return score_chart(setting)
 

@@ -5,17 +5,8 @@ import gzip
 import json
 from dataclasses import replace
 
-import pytest
-
 from ipt_jax.report.page.explorer import explorer_columns, explorer_packs, natural_order
-from ipt_jax.report.reading.collect import collect
 from ipt_jax.report.reading.methods import Method, Setting
-
-
-@pytest.fixture(scope="module")
-def setting(quickstart):
-    (only,) = collect([quickstart]).settings
-    return only
 
 
 def test_the_explorer_lists_examples_in_the_order_of_the_data_not_of_decoding():
