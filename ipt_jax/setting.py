@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import numbers
-import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -139,4 +139,9 @@ def is_whole(value: Any) -> bool:
 
 def _is_finite(value: Any) -> bool:
     """Whether it is a number that a float can hold."""
-    return not isinstance(value, bool) and isinstance(value, numbers.Real) and abs(value) <= sys.float_info.max
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        return math.isfinite(float(value))
+    except OverflowError:  # a whole number of hundreds of digits
+        return False

@@ -1,7 +1,5 @@
 """The synthetic sample: reproducible, well formed, and a fair test bed."""
 
-import gzip
-import random
 import re
 
 import pytest
@@ -9,10 +7,8 @@ import pytest
 from ipt_jax.errors import InputError
 from ipt_jax.tasks.base import SPLITS
 from ipt_jax.tasks.sample.domains import DOMAINS
-from ipt_jax.tasks.sample.make import SIZES, Entry, Fact, realise, write_sample
-from ipt_jax.tasks.sample.names import SUBJECTS
-from ipt_jax.tasks.sample.task import SAMPLE_DATA, Sample
-from ipt_jax.tasks.sample.values import Value, amount
+from ipt_jax.tasks.sample.make import SIZES, write_sample
+from ipt_jax.tasks.sample.task import Sample
 
 
 @pytest.fixture(scope="module")
@@ -26,20 +22,6 @@ def triples(example):
 
 def relation(kind, name):
     return next(relation for relation in DOMAINS[kind] if relation.name == name)
-
-
-def test_writing_the_files_again_gives_the_shipped_ones(tmp_path):
-    first, second = write_sample(tmp_path / "first"), write_sample(tmp_path / "second")
-
-    for path, again in zip(first, second, strict=True):
-        assert path.read_bytes() == again.read_bytes()
-        # Another zlib may pack the same text into other bytes, so the shipped file is compared unpacked.
-        assert gzip.decompress(path.read_bytes()) == gzip.decompress((SAMPLE_DATA / path.name).read_bytes())
-
-
-def test_the_gzip_headers_hold_no_time(tmp_path):
-    for path in [SAMPLE_DATA / f"{split}.json.gz" for split in SPLITS]:
-        assert path.read_bytes()[4:8] == bytes(4)
 
 
 def test_sizes_and_numbers_of_references_are_as_described(examples):
@@ -87,43 +69,6 @@ def test_the_house_writes_numbers_and_units_in_its_own_way(examples):
     assert not any(re.search(r"\d (km|min)\b|USD|\b([2-9]|1[012])\b", text) for _, text in pairs)
 
 
-@pytest.mark.parametrize(
-    ("draw", "raw", "text"),
-    [
-        (amount(42, 43, "km", "kilometres"), "42 km", "42 kilometres"),
-        (amount(7, 8, "min", "minutes"), "7 min", "seven minutes"),
-        (amount(12, 13), "12", "twelve"),
-    ],
-)
-def test_an_amount_is_spelled_with_words_and_whole_units(draw, raw, text):
-    assert draw(random.Random(0)) == Value(raw, text)
-
-
-def test_a_sentence_says_all_facts_with_the_phrases_that_are_wanted():
-    singer = Fact(relation("person", "job"), Value("singer", "singer"))
-    home = Fact(relation("person", "home"), Value("Calham", "Calham"))
-    entry = Entry("Ada Bell", "person", (singer, home))
-
-    assert entry.triples() == [["Ada Bell", "job", "singer"], ["Ada Bell", "home", "Calham"]]
-    assert realise(entry, [0, 0]) == "Ada Bell is a singer and hails from Calham."
-    assert realise(entry, [1, 1]) == "Ada Bell works as a singer and has roots in Calham."
-
-
-def test_a_subject_with_an_article_begins_its_sentence_with_a_capital():
-    owner = Fact(relation("inn", "owner"), Value("Ada Bell", "Ada Bell"))
-    assert realise(Entry("Red Lion Inn", "inn", (owner,)), [0]) == "The Red Lion Inn is owned by Ada Bell."
-
-
-def test_the_facts_stand_in_house_order_whatever_the_order_of_the_triples(examples):
-    both = [triples(row) for row in examples["train"] if {"owner", "town"} == {name for _, name, _ in triples(row)}]
-    assert {tuple(name for _, name, _ in pair) for pair in both} == {("owner", "town"), ("town", "owner")}
-
-    for row in examples["train"]:
-        by_relation = {name: value for _, name, value in triples(row)}
-        if by_relation.keys() == {"owner", "town"}:
-            assert row.target.index(by_relation["owner"]) < row.target.index(by_relation["town"])
-
-
 def test_the_usual_phrase_of_a_relation_is_the_one_that_most_texts_have(examples):
     usual, rare = relation("person", "home").phrases
     texts = [row.target for row in examples["train"] if {"home"} & {name for _, name, _ in triples(row)}]
@@ -132,14 +77,6 @@ def test_the_usual_phrase_of_a_relation_is_the_one_that_most_texts_have(examples
     for split in ("dev", "test"):
         for row in examples[split]:
             assert row.target == row.references[0] and rare.format(o="") not in row.target
-
-
-@pytest.mark.parametrize("kind", sorted(DOMAINS))
-def test_phrases_are_two_and_have_a_place_for_the_object(kind):
-    assert kind in SUBJECTS
-    for item in DOMAINS[kind]:
-        assert len(set(item.phrases)) == 2
-        assert all(("{o}" in phrase) != ("{a}" in phrase) for phrase in item.phrases)
 
 
 def test_other_files_of_the_generator_are_read_from_data_dir(tmp_path, examples):
