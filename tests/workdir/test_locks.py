@@ -8,7 +8,14 @@ import pytest
 from ipt_jax.errors import InputError
 from ipt_jax.workdir.locks import try_lock
 
-HOLD = "import sys; from ipt_jax.workdir.locks import try_lock; held = try_lock(sys.argv[1:]); print(held is not None, flush=True); sys.stdin.read()"
+HOLD = """
+import sys
+from ipt_jax.workdir.locks import try_lock
+
+held = try_lock(sys.argv[1:])
+print(held is not None, flush=True)
+sys.stdin.read()
+"""
 
 
 def test_another_program_gets_none_until_the_first_has_ended_however_it_ends(tmp_path):
