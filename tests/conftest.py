@@ -35,6 +35,8 @@ import pytest  # noqa: E402
 import rotation  # noqa: E402
 import tolerances  # noqa: E402
 from launchers import cluster, committed, stand_ins  # noqa: E402, F401  (fixtures)
+from planned import planned_lm  # noqa: E402, F401  (a fixture)
+from prompt_files import prompt_files  # noqa: E402, F401  (a fixture)
 from report_fixtures import (  # noqa: E402, F401  (fixtures)
     quickstart,
     quickstart_report,

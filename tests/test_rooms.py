@@ -96,11 +96,21 @@ def test_tests_lie_in_the_room_of_what_they_test():
         if folder.parts[:1] in ((), ("benchmarks",), ("launch",)):
             continue
         stems = [Path(name.replace(".", "/")) for name in KNOWN]
-        here = [stem.name for stem in stems if stem.parent == folder] + [folder.name]
+        here = [stem.name.replace("__main__", "main") for stem in stems if stem.parent == folder] + [folder.name]
         aspect = path.stem.removeprefix("test_")
         if not any(aspect == name or aspect.startswith(f"{name}_") for name in here):
             homeless.append(str(path.relative_to(TESTS)))
     assert homeless == []
+
+
+def test_every_module_is_tested_by_a_file_of_its_name():
+    """Configs are alike: `tests/configs/test_configs.py` tries every one of them by its name."""
+    lacking = []
+    for module in KNOWN:
+        folder, name = TESTS.joinpath(*module.split(".")[:-1]), module.rpartition(".")[2].replace("__main__", "main")
+        if name != "__init__" and room_of(module) != "configs" and not list(folder.glob(f"test_{name}*.py")):
+            lacking.append(module)
+    assert lacking == []
 
 
 def test_no_function_has_more_than_seven_arguments():

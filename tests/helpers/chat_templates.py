@@ -16,7 +16,8 @@ SMOLLM2 = _FIRST_SYSTEM.format("You are a helpful AI assistant named SmolLM, tra
 QWEN2 = _FIRST_SYSTEM.format("You are Qwen, created by Alibaba Cloud. You are a helpful assistant.") + _CHATML
 QWEN3 = (
     "{%- for m in messages -%}{%- set answer = m.role == 'assistant' -%}"
-    "{%- set said = m.content.split('</think>')[-1].lstrip('\n') if answer else m.content -%}"
+    "{%- set thinks = answer and '</think>' in m.content -%}"
+    "{%- set said = m.content.split('</think>')[-1].lstrip('\n') if thinks else m.content -%}"
     "{%- set thought = '<think>\n\n</think>\n\n' if answer and loop.last else '' -%}"
     "{{- '<|im_start|>' ~ m.role ~ '\n' ~ thought ~ said ~ '<|im_end|>\n' -}}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}"
