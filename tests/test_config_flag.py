@@ -90,7 +90,7 @@ def test_a_config_that_does_not_work_is_an_error_with_file_line_and_fix(tmp_path
         ("table1", "did you mean --config=paper/table1"),
         ("configs/dart.py", "did you mean --config=dart"),  # where there is no checkout
         ("mime.py", "did you mean --config=mine.py"),
-        ("nothing-like-it", "none of the package's configs adapters, dart, .*, paper/transfer$"),
+        ("nothing-like-it", "none of the package's configs adapters, chat, dart, .*, paper/transfer$"),
         ("", "none of the package's configs adapters"),
         ("folder", "folder is a folder; name a file in it, or a config of the package: adapters"),
         ("dart:x", "dart.py:[0-9]+: get_config\\(\\): leave out ':x'"),

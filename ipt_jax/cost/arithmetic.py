@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -56,12 +56,25 @@ def row_flop(
     return of_weights * weights + of_scores * scores
 
 
+class Learned(NamedTuple):
+    """Rows that a prompt learns from, and those that its dev loss is measured on.
+
+    Attributes:
+      train: of which batches are drawn; all of them, for an exact count.
+      train_teachers, dev_teachers: what a teacher sees of each, where there is one.
+    """
+
+    train: Sequence[Row]
+    dev: Sequence[Row]
+    train_teachers: Sequence[Row] = ()
+    dev_teachers: Sequence[Row] = ()
+
+
 def training_flop(
     config: DecoderConfig,
     training: Any,
     prompt_rows: int,
-    train_rows: Sequence[Row],
-    dev_rows: Sequence[Row],
+    rows: Learned,
     seed: int,
     rule: int = RULE,
 ) -> float:
@@ -72,15 +85,16 @@ def training_flop(
     Args:
       training: `config.training` of the run.
       prompt_rows: P.
-      train_rows: of which batches are drawn; all of them, for an exact count.
-      dev_rows: those that the dev loss is measured on.
       seed, rule: of `Order`.
     """
-    order = Order(seed, row_sizes(train_rows)[:, 0], training.batch_size, training.group_by_length, rule)
-    shared = shared_tokens(train_rows, dev_rows)
-    learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, shared, train_rows, gradient=True)
+    order = Order(seed, row_sizes(rows.train)[:, 0], training.batch_size, training.group_by_length, rule)
+    shared = shared_tokens(rows.train, rows.dev)
+    learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, shared, rows.train, gradient=True)
     learned += training.steps * row_flop(config, prompt_rows + shared, 0, gradient=True)
-    measured = _learning_flop(config, prompt_rows, shared, dev_rows, gradient=False).sum()
+    measured = _learning_flop(config, prompt_rows, shared, rows.dev, gradient=False).sum()
+    if rows.train_teachers:
+        learned += order.times_drawn(training.steps) @ _learning_flop(config, 0, 0, rows.train_teachers, gradient=False)
+        measured += _learning_flop(config, 0, 0, rows.dev_teachers, gradient=False).sum()
     measured += row_flop(config, prompt_rows + shared, 0)
     return float(learned + (1 + math.ceil(training.steps / training.eval_every)) * measured)
 

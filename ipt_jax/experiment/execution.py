@@ -19,7 +19,7 @@ from ipt_jax.decoding.settings import Search
 from ipt_jax.decoding.stopping import check_ends
 from ipt_jax.errors import InputError
 from ipt_jax.experiment import evaluation, jobs, outcome
-from ipt_jax.experiment.of_run import injected, rows_of, start_of, trained_arrays
+from ipt_jax.experiment.of_run import injected, rows_of, start_of, teacher_rows_of, trained_arrays
 from ipt_jax.experiment.population import Member, arrange, describe_training, together, train_population
 from ipt_jax.experiment.run import Run
 from ipt_jax.models import loading
@@ -184,7 +184,10 @@ class Execution:
         train = rows_of(preparer, run, "train", with_target=True)
         dev = rows_of(preparer, run, "dev", with_target=True)
         start = start_of(preparer, run, self.workdir)
-        return Member(run, self._folder(run), train.rows, dev.rows[: run.settings.training.dev_examples], start)
+        taught = [teacher_rows_of(preparer, run, split) for split in ("train", "dev")]
+        measured = run.settings.training.dev_examples
+        rows = train.rows, dev.rows[:measured], start, taught[0], taught[1][:measured]
+        return Member(run, self._folder(run), *rows)
 
     def _folder(self, run: Run) -> RunFolder:
         return RunFolder(self.workdir, run.id)

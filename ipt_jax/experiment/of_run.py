@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ipt_jax.adapters.trained import checked_for, load_adapter
 from ipt_jax.errors import InputError
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.loading import FrozenLM
-from ipt_jax.rows.layout import BEHIND_BOS
+from ipt_jax.rows.layout import BEHIND_BOS, Row
 from ipt_jax.rows.preparation import PreparedSplit, Preparer, layout_of
 from ipt_jax.runtime import processes
 from ipt_jax.workdir.run_folder import RunFolder
@@ -70,6 +71,15 @@ def injected(lm: FrozenLM, settings: Any, adapters: Injection) -> Injection:
     """What stands before the rows of the run: its adapters, behind the BOS where they have their place there."""
     bos = leading_bos(lm, settings)
     return adapters if bos is None else adapters.behind(lm.decoder.embed(lm.params, np.array([bos], np.int32)))
+
+
+def teacher_rows_of(preparer: Preparer, run: Run, split: str) -> Sequence[Row]:
+    """A split as the run's teacher sees it: without an adapter, and with demonstrations; none without a teacher."""
+    if not run.settings.training.teacher_demonstrations:
+        return ()
+    layout = layout_of(run.settings, preparer.lm.tokenizer, teacher=True)
+    room = preparer.lm.decoder.config.max_positions
+    return preparer.rows(split, run.settings.limit[split], layout, budget=room, with_target=True).rows
 
 
 def rows_of(preparer: Preparer, run: Run, split: str, *, with_target: bool) -> PreparedSplit:

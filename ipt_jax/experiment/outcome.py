@@ -11,7 +11,7 @@ import numpy as np
 
 from ipt_jax.cost import arithmetic
 from ipt_jax.experiment import evaluation
-from ipt_jax.experiment.of_run import overlap_of, rows_of
+from ipt_jax.experiment.of_run import overlap_of, rows_of, teacher_rows_of
 from ipt_jax.experiment.run import Run
 from ipt_jax.rows.preparation import Preparer
 from ipt_jax.runtime.accelerators import describe_devices
@@ -88,8 +88,10 @@ def training_flop(preparer: Preparer, run: Run, order: int) -> float:
     """FLOP of the run's training, its prompt trained alone; `order` is the rule of its order of examples."""
     training = run.settings.training
     train, dev = (rows_of(preparer, run, split, with_target=True).rows for split in ("train", "dev"))
-    rows = (run.settings.layout.prompt_tokens, train, dev[: training.dev_examples])
-    return arithmetic.training_flop(preparer.lm.decoder.config, training, *rows, run.settings.seed, order)
+    taught = [teacher_rows_of(preparer, run, split) for split in ("train", "dev")]
+    measured, config = training.dev_examples, preparer.lm.decoder.config
+    rows = arithmetic.Learned(train, dev[:measured], taught[0], taught[1][:measured])
+    return arithmetic.training_flop(config, training, run.settings.layout.prompt_tokens, rows, run.settings.seed, order)
 
 
 def _evaluation_flop(preparer: Preparer, run: Run, member: evaluation.Member) -> float | None:

@@ -44,13 +44,19 @@ _log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One run of a population: its settings, its folder, what it learns from, and what its adapter starts from."""
+    """One run of a population: its settings, its folder, what it learns from, and what its adapter starts from.
+
+    Attributes:
+      train_teachers, dev_teachers: as of `training.feed.Learner`.
+    """
 
     run: Run
     folder: RunFolder
     train_rows: Sequence[Row]
     dev_rows: Sequence[Row]
     start: Any
+    train_teachers: Sequence[Row] = ()
+    dev_teachers: Sequence[Row] = ()
 
 
 def together(workdir: Path, group: Sequence[Run], size: int) -> list[Run]:
@@ -97,11 +103,12 @@ def arrange(
     `auto` keeps the results of matrix products, or, where not even one prompt fits so, each layer's input alone.
     """
     groups, model_devices = devices.shape["data"], devices.shape["model"]
+    learned = members[0].train_rows, members[0].dev_rows, members[0].train_teachers
     estimate = functools.partial(
         memory.step_estimate,
         lm.decoder,
         members[0].run.settings,
-        np.concatenate([row_sizes(members[0].train_rows), row_sizes(members[0].dev_rows)]),
+        np.concatenate([row_sizes(rows) for rows in learned]),
         model=memory.ModelBytes(device_memory.bytes_on_device(lm.params), np.dtype(lm.dtype).itemsize),
         spread=mesh.Spread(1 if axis == "members" else groups, model_devices),
     )
@@ -168,7 +175,10 @@ def train_population(
         return mesh.put_rows(devices, collate(rows, shapes, held, shared), axis)
 
     own = [(member.run.settings.seed, member.run.settings.training.learning_rate) for member in members]
-    learners = [Learner(*pair, member.train_rows, member.dev_rows) for pair, member in zip(own, members, strict=True)]
+    learners = [
+        Learner(*pair, member.train_rows, member.dev_rows, member.train_teachers, member.dev_teachers)
+        for pair, member in zip(own, members, strict=True)
+    ]
     files, names = [member.folder.metrics for member in members], [f"run {id}" for id in ids]
     checkpoints = Checkpoints(home / "checkpoints")
     journal = trackers.TrackedJournal(

@@ -17,7 +17,7 @@ from ipt_jax.experiment import schema
 from ipt_jax.experiment.schema import LATER_SECTIONS
 from ipt_jax.retrieval import retriever_code
 from ipt_jax.tasks import own_code
-from ipt_jax.workdir.names import FROM_A_FILE, IN_CHAT, method_label, run_id
+from ipt_jax.workdir.names import FROM_A_FILE, IN_CHAT, TAUGHT, method_label, run_id, shots_label
 from ipt_jax.workdir.run_folder import RunFolder
 
 _BEFORE = schema.before()
@@ -58,7 +58,7 @@ class Run:
     def _own_code(self) -> dict[str, str]:
         """Hashes of the code of what the run uses that is not of the package, by the setting that names it."""
         settings, found = self.settings, own_code(self.settings.task.name, self.settings.task.options.to_dict())
-        if settings.layout.demonstrations:
+        if settings.layout.retriever is not None:
             found["layout.retriever"] = retriever_code(settings.layout.retriever)
         if settings.prompt and self.source is None:
             found["prompt.initialisation"] = initialisation_code(settings.prompt.initialisation)
@@ -85,7 +85,9 @@ class Run:
             layout.selection,
             self.adapter.name if prompt else "prompt",
         )
-        return label + (IN_CHAT if layout.chat else "")
+        label += IN_CHAT if layout.chat else ""
+        taught = self.settings.training.teacher_demonstrations if self.settings.training else 0
+        return label + (TAUGHT.format(shots_label(taught, layout.retriever, layout.selection)) if taught else "")
 
     def trained_file(self, workdir: Path) -> Path:
         """Where its adapter is once it is trained."""

@@ -57,7 +57,17 @@ TRAINED = Condition(
 )
 OTHER = Condition("of an adapter that is no soft prompt", lambda run: _kind(run) != "prompt" and _has_adapter(run))
 MADE = Condition("with an adapter.kind that stands at positions", _at_positions)
-DEMONSTRATED = Condition("where layout.demonstrations > 0", lambda run: run["layout"]["demonstrations"] > 0)
+
+
+def _teacher(run: dict[str, Any]) -> int:
+    """Demonstrations that a teacher is shown."""
+    return run["training"]["teacher_demonstrations"] if run["training"] and TRAINED.holds(run) else 0
+
+
+DEMONSTRATED = Condition(
+    "where layout.demonstrations or training.teacher_demonstrations > 0",
+    lambda run: run["layout"]["demonstrations"] > 0 or _teacher(run) > 0,
+)
 NEAREST = Condition(
     "with a retriever that is not random",
     lambda run: run["layout"]["retriever"] not in (None, "random"),
@@ -264,6 +274,13 @@ class Training:
     """How the adapter is trained; matters where there is one. A tuple is an axis."""
 
     steps: int = setting(1000, "0: the adapter is used as it is", least=0)
+    teacher_demonstrations: int = setting(
+        0,
+        "k > 0: learn to predict as the frozen model does that is shown k demonstrations (KL at the positions of the "
+        "target); 0: to predict the target",
+        least=0,
+        before=0,
+    )
     batch_size: int = setting(8, "examples of a step", least=1)
     group_by_length: bool = setting(True, "examples of similar length share a batch: less padding")
     accumulate: int = setting(

@@ -20,7 +20,7 @@ from ipt_jax.cost.spread import Split
 from ipt_jax.decoding.generation import MOST, MOST_ON_CPU
 from ipt_jax.decoding.schedule import rows_that_enter, rows_that_fit
 from ipt_jax.decoding.settings import Search
-from ipt_jax.experiment.of_run import rows_of
+from ipt_jax.experiment.of_run import rows_of, teacher_rows_of
 from ipt_jax.experiment.run import Run
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
@@ -240,8 +240,10 @@ def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int
     if untrained:
         train_rows = rows_of(preparer, sampled, "train", with_target=True).rows
         dev_rows = rows_of(preparer, sampled, "dev", with_target=True).rows[: settings.training.dev_examples]
+        taught = [teacher_rows_of(preparer, sampled, split) for split in ("train", "dev")]
+        rows = arithmetic.Learned(train_rows, dev_rows, taught[0], taught[1][: len(dev_rows)])
         train = sum(
-            arithmetic.training_flop(config, settings.training, prompt_rows, train_rows, dev_rows, run.settings.seed)
+            arithmetic.training_flop(config, settings.training, prompt_rows, rows, run.settings.seed)
             for run in untrained
         )
     template, tokenizer = layout_of(settings, lm.tokenizer).template, lm.tokenizer

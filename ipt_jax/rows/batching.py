@@ -21,6 +21,7 @@ class Batch(NamedTuple):
       targets: i32[K, B, R], the token to predict there.
       weights: f32[K, B, R], 1 for a real target and 0 for padding.
       shared: i32[K, B, C], tokens before these that all rows of a member begin with; None for none.
+      teacher: the same targets behind other tokens, without anything shared: a teacher's rows; None for none.
     """
 
     tokens: np.ndarray
@@ -28,6 +29,7 @@ class Batch(NamedTuple):
     targets: np.ndarray
     weights: np.ndarray
     shared: np.ndarray | None = None
+    teacher: Batch | None = None
 
 
 def collate(

@@ -161,16 +161,17 @@ class Preparer:
         return Pool(examples["id"][:], examples["input"][:], split)
 
 
-def layout_of(settings: ml_collections.FrozenConfigDict, tokenizer: Tokenizer) -> Layout:
-    """How a run of these settings lays its rows out.
+def layout_of(settings: ml_collections.FrozenConfigDict, tokenizer: Tokenizer, *, teacher: bool = False) -> Layout:
+    """How a run of these settings lays its rows out, or those that its teacher sees.
 
     Raises:
       InputError: it is to be a chat, and the model has no chat template.
     """
     layout = settings.layout
-    shown = layout.demonstrations and Retrieval(
+    count = settings.training.teacher_demonstrations if teacher else layout.demonstrations
+    shown = count and Retrieval(
         layout.retriever,
-        layout.demonstrations,
+        count,
         settings.limit.get("train", 0),
         layout.selection,
         layout.encoder,
@@ -178,7 +179,13 @@ def layout_of(settings: ml_collections.FrozenConfigDict, tokenizer: Tokenizer) -
         layout.exclude_duplicates,
         settings.seed if layout.retriever == "random" else None,
     )
-    return Layout(_format_of(layout, tokenizer), layout.overflow, layout.end_token, shown or None, layout.prompt_place)
+    return Layout(
+        _format_of(layout, tokenizer),
+        layout.overflow,
+        layout.end_token,
+        shown or None,
+        "first" if teacher else layout.prompt_place,
+    )
 
 
 def _format_of(layout: ml_collections.FrozenConfigDict, tokenizer: Tokenizer) -> Format:

@@ -22,12 +22,18 @@ DEV_SHAPES = 2
 
 
 class Learner(NamedTuple):
-    """What one member of a population learns from, in the order that its seed draws, and is measured on."""
+    """What one member of a population learns from, in the order that its seed draws, and is measured on.
+
+    Attributes:
+      train_teachers, dev_teachers: what a teacher sees of each of the rows; none where the targets are learned.
+    """
 
     seed: int
     learning_rate: float
     train_rows: Sequence[Row]
     dev_rows: Sequence[Row]
+    train_teachers: Sequence[Row] = ()
+    dev_teachers: Sequence[Row] = ()
 
 
 def _collated(rows: list[list[Row]], shapes: np.ndarray, shared: int) -> Batch:
@@ -80,13 +86,33 @@ class Feed:
         needed = np.array([np.max([row_sizes(rows).max(axis=0) for rows in batch], axis=0) for batch in dev])
         shapes = few_shapes(needed - (self.shared, 0), DEV_SHAPES, limit)
         self.dev = [put(batch, shapes, self.shared) for batch in dev]
+        self._teachers = [learner.train_teachers for learner in learners] if learners[0].train_teachers else []
+        if self._teachers:
+            self._add_teachers(learners, training, limit + self.shared)
+
+    def _add_teachers(self, learners: Sequence[Learner], training: Any, limit: int) -> None:
+        """Shapes of the teachers' rows, and those of the dev batches beside these."""
+        needed = np.zeros((training.steps, 2), np.int64)
+        for rows, order in zip(self._teachers, self._orders, strict=True):
+            needed = np.maximum(needed, row_sizes(rows)[order.first(training.steps)].max(axis=1))
+        self._teacher_shapes = few_shapes(needed, shapes_for(training.steps), limit)
+        dev = _dev_batches([learner.dev_teachers for learner in learners], training.batch_size)
+        needed = np.array([np.max([row_sizes(rows).max(axis=0) for rows in batch], axis=0) for batch in dev])
+        shapes = few_shapes(needed, DEV_SHAPES, limit)
+        taught = [self._put(batch, shapes, 0) for batch in dev]
+        self.dev = [batch._replace(teacher=teacher) for batch, teacher in zip(self.dev, taught, strict=True)]
 
     def batch(self, step: int) -> Batch:
         """The rows that step `step`, counted from 0, learns from."""
-        chosen = zip(self._rows, self._orders, strict=True)
-        return self._put(
-            [[rows[i] for i in order.at(step).tolist()] for rows, order in chosen], self.shapes, self.shared
-        )
+        places = [order.at(step).tolist() for order in self._orders]
+
+        def chosen(of_each: Sequence[Sequence[Row]]) -> list[list[Row]]:
+            return [[rows[i] for i in own] for rows, own in zip(of_each, places, strict=True)]
+
+        batch = self._put(chosen(self._rows), self.shapes, self.shared)
+        if not self._teachers:
+            return batch
+        return batch._replace(teacher=self._put(chosen(self._teachers), self._teacher_shapes, 0))
 
 
 def shapes_for(steps: int) -> int:

@@ -13,10 +13,8 @@ from ipt_jax.adapters.injection import Injection
 from ipt_jax.adapters.soft_prompt import prepend
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.rows.batching import Batch
-
-# Bytes that the logits of all target rows may take at a time; a larger vocabulary is gone through in blocks. On a CPU
-# they are to stay in its cache: a step of GPT-2 124M takes 6.6 s with blocks of 64 MB, 6.4 s with 16, 8 or 4 MB.
-LOGITS_BUDGET, CPU_LOGITS_BUDGET = 64 * 2**20, 16 * 2**20
+from ipt_jax.training.distillation import distillation_losses
+from ipt_jax.training.word_blocks import block_words, capped
 
 # Positions that keep a CPU busy, see `members_at_once`.
 CPU_POSITIONS = 2048
@@ -30,7 +28,10 @@ def member_losses(
     rematerialisation: str = "dots",
     axis: str = "members",
 ) -> tuple[jax.Array, jax.Array]:
-    """Summed negative log-likelihood and number of target tokens, each f32[K].
+    """Summed loss and number of target tokens, each f32[K].
+
+    The loss of a token is its negative log-likelihood; where the batch has a teacher, the divergence of the model's
+    next-token probabilities from those that it has, frozen and without any adapter, behind the teacher's row.
 
     The states of a prompt, and of the first tokens that all rows of its member share, depend on nothing that comes
     after: they run once, and all rows of the member attend to their keys and values. Members' rows run as one larger
@@ -63,7 +64,7 @@ def member_losses(
         copies = jnp.broadcast_to(array, (groups[0], *array.shape)) if rows_first else array
         return copies.reshape(*groups, *array.shape[1:])
 
-    adapters = Injection.of(adapters)
+    adapters, frozen = Injection.of(adapters), lm_params
     embeddings = decoder.embed(lm_params, merged(batch.tokens))
     lm_params = adapters.changed(lm_params, spread)
     before = adapters.known(spread, embeddings.dtype)
@@ -75,16 +76,18 @@ def member_losses(
         made = decoder.beginning(lm_params, own, rematerialisation, before)
         before = jax.tree.map(lambda x: x.reshape(x.shape[0], *groups, *x.shape[2:]), made)
     hidden = decoder.hidden_at(lm_params, embeddings, merged(batch.target_positions), rematerialisation, before)
-    losses = apart(
-        token_losses(
-            decoder.normalise(lm_params, hidden),
-            decoder.output_table(lm_params),
-            merged(batch.targets),
-            decoder.config.logit_softcap,
-            parts=decoder.parts,
-        )
-    )
-    return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
+    normalised, table = decoder.normalise(lm_params, hidden), decoder.output_table(lm_params)
+    head = {"softcap": decoder.config.logit_softcap, "parts": decoder.parts}
+    if batch.teacher is None:
+        losses = apart(token_losses(normalised, table, merged(batch.targets), **head))
+        return (losses * batch.weights).sum(axis=(1, 2)), batch.weights.sum(axis=(1, 2))
+    places = merged(batch.teacher.target_positions)
+    both = min(places.shape[1], normalised.shape[1])  # each has room for all real targets
+    seen = decoder.embed(frozen, merged(batch.teacher.tokens))
+    taught = decoder.normalise(frozen, decoder.hidden_at(frozen, seen, places[:, :both], "none"))
+    losses = apart(distillation_losses(normalised[:, :both], taught, table, **head))
+    weights = batch.weights[..., :both]
+    return (losses * weights).sum(axis=(1, 2)), weights.sum(axis=(1, 2))
 
 
 def _data_devices(rows: jax.Array) -> int:
@@ -105,20 +108,6 @@ def members_at_once(members: int, positions: int) -> int:
     if jax.default_backend() != "cpu" or jax.device_count() > 1:
         return members
     return max((n for n in range(1, members + 1) if members % n == 0 and n * positions <= CPU_POSITIONS), default=1)
-
-
-def block_words(rows: int, words: int, budget: int | None = None) -> int:
-    """Words of a block, so that `[rows, words]` float32 stays within the budget; blocks are of nearly equal size.
-
-    Args:
-      budget: bytes; what this machine's devices like best unless given.
-
-    >>> block_words(512, 50_257, 64 * 2**20), block_words(512, 250_880, 64 * 2**20)
-    (25129, 31360)
-    """
-    budget = budget or (CPU_LOGITS_BUDGET if jax.default_backend() == "cpu" else LOGITS_BUDGET)
-    blocks = -(-4 * rows * words // budget)
-    return -(-words // blocks)
 
 
 def token_losses(
@@ -169,7 +158,7 @@ def _forward(normalised, table, targets, softcap, block, parts, with_gradient=Tr
         shrink = jnp.exp(largest - highest[None])
         total, mean = (totals * shrink).sum(axis=0), (means * shrink[..., None]).sum(axis=0)
     wanted = table[targets.reshape(-1)].astype(jnp.float32)
-    logits, slope = _capped((rows.astype(jnp.float32) * wanted).sum(axis=-1), softcap)
+    logits, slope = capped((rows.astype(jnp.float32) * wanted).sum(axis=-1), softcap)
     # The two large numbers first: their difference is small.
     losses = (jnp.log(total) + (highest - logits)).reshape(targets.shape)
     if not with_gradient:
@@ -189,7 +178,7 @@ def _words(rows, table, softcap, block, with_gradient):
         # The last block starts early enough to be whole; the words that it shares with the one before count once.
         start = jnp.minimum(index * block, len(table) - block)
         words = jax.lax.dynamic_slice_in_dim(table, start, block)
-        logits, slope = _capped(jnp.einsum("ne,ve->nv", rows, words, preferred_element_type=jnp.float32), softcap)
+        logits, slope = capped(jnp.einsum("ne,ve->nv", rows, words, preferred_element_type=jnp.float32), softcap)
         logits = jnp.where(start + jnp.arange(block) >= index * block, logits, -jnp.inf)
         higher = jnp.maximum(largest, logits.max(axis=-1))
         shrink = jnp.exp(largest - higher)
@@ -203,14 +192,6 @@ def _words(rows, table, softcap, block, with_gradient):
     zeros = jnp.zeros(len(rows), jnp.float32)
     mean = jnp.zeros((len(rows), table.shape[1] if with_gradient else 0), jnp.float32)
     return jax.lax.scan(add_block, (zeros - jnp.inf, zeros, mean), jnp.arange(-(-len(table) // block)))[0]
-
-
-def _capped(logits, softcap):
-    """What the softmax sees, and its derivative with respect to the logits."""
-    if softcap is None:
-        return logits, None
-    bent = jnp.tanh(logits / softcap)
-    return softcap * bent, 1 - bent**2
 
 
 def _backward(softcap, block, parts, gradients, upstream):

@@ -16,7 +16,7 @@ from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import part_of
 from ipt_jax.runtime.mesh import Spread
 from ipt_jax.runtime.shapes import few_shapes
-from ipt_jax.training.losses import block_words
+from ipt_jax.training.word_blocks import block_words
 
 # Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
 # and of the feed-forward network's inner rows; in the forward pass without rematerialisation, of the latter alone,
@@ -128,7 +128,7 @@ def step_estimate(
 
     Args:
       settings: of a run of the population.
-      sizes: of the rows, see `flat_rows.row_sizes`.
+      sizes: of the rows, see `flat_rows.row_sizes`, with those that a teacher sees.
       policy: what a gradient finds of each layer.
       spread: devices that a member's rows are spread over, and those that the model is.
     """

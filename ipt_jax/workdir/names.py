@@ -12,6 +12,8 @@ from ipt_jax.workdir.json_text import canonical_json
 FROM_A_FILE = "a prompt"
 # Behind the name of a method whose rows are turns of a chat.
 IN_CHAT = ", chat"
+# And behind that of one whose adapter was to do what demonstrations do: of which ones.
+TAUGHT = ", distilled from {}"
 _ADAPTERS = {"prompt": "prompt", "prefix": "prefix tuning", "lora": "LoRA"}
 _NUMBER_WORDS = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
 

@@ -9,7 +9,7 @@ import pytest
 from flax import nnx
 from tiny import hf_config, tiny_lm
 
-from ipt_jax.cost.arithmetic import block_flop, decoding_flop, prefill_flop, row_flop, training_flop
+from ipt_jax.cost.arithmetic import Learned, block_flop, decoding_flop, prefill_flop, row_flop, training_flop
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import HF_FAMILIES
 from ipt_jax.rows.batching import Batch
@@ -81,7 +81,7 @@ def test_training_counts_each_row_as_often_as_it_is_drawn_and_every_dev_loss():
     learned += 3 * row_flop(CONFIG, 4, 0, gradient=True)  # the prompt, once a step
     measured = 3 * (row_flop(CONFIG, 7, 3, before=4) + row_flop(CONFIG, 4, 0))  # at steps 0, 2 and 3
     dev = [row(range(7), 4)]
-    assert training_flop(CONFIG, training, 4, rows, dev, seed=0) == pytest.approx(learned + measured)
+    assert training_flop(CONFIG, training, 4, Learned(rows, dev), seed=0) == pytest.approx(learned + measured)
 
 
 def test_what_all_rows_begin_with_is_counted_once_a_step():
@@ -89,7 +89,7 @@ def test_what_all_rows_begin_with_is_counted_once_a_step():
     training = types.SimpleNamespace(steps=2, batch_size=2, group_by_length=True, eval_every=2)
     learned = 4 * row_flop(CONFIG, 3, 2, before=4 + 20, gradient=True) + 2 * row_flop(CONFIG, 24, 0, gradient=True)
     measured = 2 * (2 * row_flop(CONFIG, 3, 2, before=24) + row_flop(CONFIG, 24, 0))
-    assert training_flop(CONFIG, training, 4, rows, dev, seed=0) == pytest.approx(learned + measured)
+    assert training_flop(CONFIG, training, 4, Learned(rows, dev), seed=0) == pytest.approx(learned + measured)
 
 
 def test_a_soft_prompt_that_many_rows_share_is_run_once():

@@ -11,9 +11,7 @@ from model_cases import CASES, DIFFERENT, load_case
 from tolerances import ELEMENTARY, GRADIENT, HEAD, LOSS, close
 
 from ipt_jax.rows.batching import Batch
-from ipt_jax.training.losses import CPU_LOGITS_BUDGET, LOGITS_BUDGET, block_words, member_losses, token_losses
-
-OWN_BUDGET = CPU_LOGITS_BUDGET if jax.default_backend() == "cpu" else LOGITS_BUDGET
+from ipt_jax.training.losses import member_losses, token_losses
 
 
 @pytest.mark.parametrize(
@@ -107,16 +105,6 @@ def test_losses_stay_finite_where_logits_are_far_beyond_what_exp_can_hold():
     for target, wanted in ((0, np.log(5.0)), (9, 2400 + np.log(5.0))):
         loss = token_losses(hidden, table, jnp.array([[target]]), block=4)
         close(loss[0, 0], wanted, ELEMENTARY)
-
-
-def test_no_block_of_logits_passes_the_budget_and_no_word_is_left_out():
-    for rows in (1, 7, 64, 512, 2560):
-        for words in (1, 50_257, 250_880):
-            for budget in (CPU_LOGITS_BUDGET, LOGITS_BUDGET):
-                block = block_words(rows, words, budget)
-                assert 4 * rows * block <= budget + 4 * rows
-                assert -(-words // block) * block >= words
-            assert block_words(rows, words) == block_words(rows, words, OWN_BUDGET)
 
 
 def test_bloom_sized_vocabularies_leave_no_array_of_all_logits_in_the_compiled_step():

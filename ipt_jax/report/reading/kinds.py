@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ipt_jax.workdir.names import FROM_A_FILE, IN_CHAT, method_label, shots_label
+from ipt_jax.workdir.names import FROM_A_FILE, IN_CHAT, TAUGHT, method_label, shots_label
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Kind:
       retriever: `random`, or `retrieved` for all that choose by the input; empty without demonstrations.
       selection: `nearest` or `farthest`.
       adapter: what the adapter is, of `adapters.kinds`.
+      taught: by which demonstrations it was distilled, in words; empty where it learned the targets.
       chat: whether its rows are turns of the model's own chat template.
     """
 
@@ -32,13 +33,18 @@ class Kind:
     selection: str = "nearest"
     adapter: str = "prompt"
     chat: bool = False
+    taught: str = ""
 
     @property
     def label(self) -> str:
         """Its name for people: `PT`, `ICL, random one-shot`, …"""
         source = FROM_A_FILE if self.loaded else None
         numbers = int(self.prompted), self.demonstrations, self.retriever, int(self.trained)
-        return method_label(*numbers, source, self.selection, self.adapter) + (IN_CHAT if self.chat else "")
+        return (
+            method_label(*numbers, source, self.selection, self.adapter)
+            + (IN_CHAT if self.chat else "")
+            + (TAUGHT.format(self.taught) if self.taught else "")
+        )
 
     @property
     def shots(self) -> str:
@@ -66,5 +72,12 @@ def kind_of(result: Mapping[str, Any]) -> Kind:
         retriever=("random" if result.get("retriever") == "random" else "retrieved") if demonstrations else "",
         selection=selection if demonstrations else "nearest",
         adapter=adapter,
+        taught=_taught(result),
         chat=bool((result.get("layout") or {}).get("chat")),
     )
+
+
+def _taught(result: Mapping[str, Any]) -> str:
+    count = (result.get("training") or {}).get("teacher_demonstrations") or 0
+    selection = (result.get("layout") or {}).get("selection") or "nearest"
+    return shots_label(count, result.get("retriever"), selection) if count else ""
