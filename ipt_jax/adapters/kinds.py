@@ -100,6 +100,11 @@ class SoftPromptKind:
 KINDS: dict[str, Kind] = {kind.name: kind for kind in (SoftPromptKind(), PrefixKind(), LoRAKind())}
 
 
+def knows_positions(settings: Any) -> bool:
+    """Whether keys and values of the adapter's positions are what is trained, so that nothing runs to make them."""
+    return kind_of(settings).name == PrefixKind.name
+
+
 def kind_of(settings: Any) -> Kind:
     """The kind that a run's settings name; without a name, or an adapter at all, the soft prompt (of no rows)."""
     adapter = settings["adapter"]

@@ -77,6 +77,7 @@ def training_flop(
     rows: Learned,
     seed: int,
     rule: int = RULE,
+    known: bool = False,
 ) -> float:
     """FLOP of training one prompt: every row as often as it is drawn, and the dev losses.
 
@@ -86,31 +87,38 @@ def training_flop(
       training: `config.training` of the run.
       prompt_rows: P.
       seed, rule: of `Order`.
+      known: whether keys and values of the P positions are what is trained, so that these are not run: of a prefix.
     """
     order = Order(seed, row_sizes(rows.train)[:, 0], training.batch_size, training.group_by_length, rule)
     shared = shared_tokens(rows.train, rows.dev)
     learned = order.times_drawn(training.steps) @ _learning_flop(config, prompt_rows, shared, rows.train, gradient=True)
-    learned += training.steps * row_flop(config, prompt_rows + shared, 0, gradient=True)
+    first = (shared, prompt_rows) if known else (prompt_rows + shared, 0)
+    learned += training.steps * row_flop(config, first[0], 0, before=first[1], gradient=True)
     measured = _learning_flop(config, prompt_rows, shared, rows.dev, gradient=False).sum()
     if rows.train_teachers:
         learned += order.times_drawn(training.steps) @ _learning_flop(config, 0, 0, rows.train_teachers, gradient=False)
         measured += _learning_flop(config, 0, 0, rows.dev_teachers, gradient=False).sum()
-    measured += row_flop(config, prompt_rows + shared, 0)
+    measured += row_flop(config, first[0], 0, before=first[1])
     return float(learned + (1 + math.ceil(training.steps / training.eval_every)) * measured)
 
 
-def prefill_flop(config: DecoderConfig, prompt_rows: int, sources: Sequence[Sequence[int]]) -> float:
+def prefill_flop(
+    config: DecoderConfig, prompt_rows: int, sources: Sequence[Sequence[int]], *, known: bool = False
+) -> float:
     """FLOP of running the inputs of one prompt: what they begin with is run once, as `prefix` does it.
 
     Args:
       sources: token ids of each input.
+      known: as of `training_flop`.
     """
     cut = worthwhile_cut([(0, tokens) for tokens in sources], prompt_rows)
     lengths = np.array([len(tokens) for tokens in sources], float)
     if cut is None:
-        return float(row_flop(config, prompt_rows + lengths, 1).sum())
+        rows = row_flop(config, lengths, 1, before=prompt_rows) if known else row_flop(config, prompt_rows + lengths, 1)
+        return float(rows.sum())
     covered, beginnings = cut
-    shared = beginnings * row_flop(config, prompt_rows + covered, 0)
+    first = (covered, prompt_rows) if known else (prompt_rows + covered, 0)
+    shared = beginnings * row_flop(config, first[0], 0, before=first[1])
     return float(shared + row_flop(config, lengths - covered, 1, before=prompt_rows + covered).sum())
 
 

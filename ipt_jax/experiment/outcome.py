@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ipt_jax.adapters.kinds import knows_positions
 from ipt_jax.cost import arithmetic
 from ipt_jax.experiment import evaluation
 from ipt_jax.experiment.of_run import overlap_of, rows_of, teacher_rows_of
@@ -91,7 +92,8 @@ def training_flop(preparer: Preparer, run: Run, order: int) -> float:
     taught = [teacher_rows_of(preparer, run, split) for split in ("train", "dev")]
     measured, config = training.dev_examples, preparer.lm.decoder.config
     rows = arithmetic.Learned(train, dev[:measured], taught[0], taught[1][:measured])
-    return arithmetic.training_flop(config, training, run.settings.layout.prompt_tokens, rows, run.settings.seed, order)
+    before, seed = run.settings.layout.prompt_tokens, run.settings.seed
+    return arithmetic.training_flop(config, training, before, rows, seed, order, knows_positions(run.settings))
 
 
 def _evaluation_flop(preparer: Preparer, run: Run, member: evaluation.Member) -> float | None:
@@ -105,7 +107,7 @@ def _evaluation_flop(preparer: Preparer, run: Run, member: evaluation.Member) ->
     if offered:  # each is run behind its row, and nothing is written
         pairs = np.array([(n + more, more) for n, each in zip(lengths, offered, strict=True) for more in each])
         return float(arithmetic.row_flop(config, prompt_rows + pairs[:, 0], pairs[:, 1]).sum())
-    prefill = arithmetic.prefill_flop(config, prompt_rows, sources)
+    prefill = arithmetic.prefill_flop(config, prompt_rows, sources, known=knows_positions(run.settings))
     return prefill + arithmetic.decoding_flop(config, prompt_rows, lengths, written, beams)
 
 

@@ -14,6 +14,7 @@ import ml_collections
 import numpy as np
 from jax.sharding import AbstractMesh
 
+from ipt_jax.adapters.kinds import knows_positions
 from ipt_jax.cost import arithmetic, exchanges
 from ipt_jax.cost.hardware import Work
 from ipt_jax.cost.spread import Split
@@ -243,7 +244,9 @@ def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int
         taught = [teacher_rows_of(preparer, sampled, split) for split in ("train", "dev")]
         rows = arithmetic.Learned(train_rows, dev_rows, taught[0], taught[1][: len(dev_rows)])
         train = sum(
-            arithmetic.training_flop(config, settings.training, prompt_rows, rows, run.settings.seed)
+            arithmetic.training_flop(
+                config, settings.training, prompt_rows, rows, run.settings.seed, known=knows_positions(settings)
+            )
             for run in untrained
         )
     template, tokenizer = layout_of(settings, lm.tokenizer).template, lm.tokenizer
@@ -264,7 +267,7 @@ def forecast(preparer: Preparer, runs: Sequence[Run], workdir: Path, sample: int
         learned=[*train_rows, *dev_rows],
         new_tokens=float(written.mean()),
         train=train,
-        prefill=scale * arithmetic.prefill_flop(config, prompt_rows, sources),
+        prefill=scale * arithmetic.prefill_flop(config, prompt_rows, sources, known=knows_positions(settings)),
         decode=scale * steps,
     )
 

@@ -104,3 +104,23 @@ def test_the_first_token_comes_from_the_prefill_and_the_last_one_is_not_run():
     steps = sum(row_flop(CONFIG, 1, 1, before=17 + t) for t in range(3))
     assert decoding_flop(CONFIG, 10, [7], [4]) == steps
     assert decoding_flop(CONFIG, 10, [7, 7], [4, 1], beams=5) == 5 * steps
+
+
+def test_positions_whose_keys_and_values_are_known_are_seen_and_not_run():
+    rows, dev = ([row((*range(20), 100 + i, 7, 8), 21) for i in range(count)] for count in (4, 2))
+    training = types.SimpleNamespace(steps=2, batch_size=2, group_by_length=True, eval_every=2)
+    run, known = (training_flop(CONFIG, training, 4, Learned(rows, dev), seed=0, known=each) for each in (False, True))
+    saved = 2 * row_flop(CONFIG, 4, 0, gradient=True) + 2 * row_flop(CONFIG, 4, 0)
+    assert run - known == pytest.approx(saved)
+    sources = [(1000 + i, 5, 6) for i in range(3)]
+    run, known = (prefill_flop(CONFIG, 10, sources, known=each) for each in (False, True))
+    assert run - known == pytest.approx(3 * row_flop(CONFIG, 10, 0))
+
+
+def test_a_teacher_runs_every_row_that_is_learned_without_a_gradient():
+    rows, dev = ([row((1, 100 + i, 7, 8), 2) for i in range(count)] for count in (4, 2))
+    taught = ([row((5, 6, 1, 100 + i, 7, 8), 4) for i in range(count)] for count in (4, 2))
+    training = types.SimpleNamespace(steps=2, batch_size=2, group_by_length=True, eval_every=2)
+    alone = training_flop(CONFIG, training, 4, Learned(rows, dev), seed=0)
+    with_teacher = training_flop(CONFIG, training, 4, Learned(rows, dev, *taught), seed=0)
+    assert with_teacher - alone == pytest.approx((4 + 2 * 2) * row_flop(CONFIG, 6, 2))
