@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ipt_jax.report.reading.methods import Method
+from ipt_jax.report.reading.methods import Method, Setting
 
 # Read on white as on near-black, and told apart with the common colour deficiencies.
 PT, IPT, RETRIEVED, RANDOM, LOADED, NONE = "#3f83c9", "#d9781f", "#2f9a74", "#a566b8", "#c8524f", "#8a8a2a"
@@ -26,8 +26,17 @@ def colour(method: Method) -> str:
     return NONE
 
 
-def colours(methods: Sequence[Method]) -> dict[str, str]:
-    """Label → colour. Methods of one setting that share a colour get shades of it, from dark to light."""
+def colours(setting: Setting) -> dict[str, str]:
+    """Label → colour. Methods that share one get shades of it, from dark to light.
+
+    All methods of the page are counted, so that one of several settings has one colour in all their figures.
+    """
+    labels = {method.label: method for method in (*setting.beside, *setting.methods)}
+    return shaded(list(labels.values()))
+
+
+def shaded(methods: Sequence[Method]) -> dict[str, str]:
+    """The same of these methods alone."""
     alike: dict[str, list[str]] = {}
     for method in methods:
         alike.setdefault(colour(method), []).append(method.label)

@@ -50,7 +50,7 @@ def search_curve(setting: Setting, prefix: str = "") -> Figure | None:
         return None
     axes = Axes("Best loss on the dev split", f"{prefix}learning_rate", "Learning rate")
     axes.log_scale([candidate.rate for search in setting.searches for candidate in search.candidates])
-    shades = colours(setting.methods)
+    shades = colours(setting)
     for search in setting.searches:
         shade = shades.get(search.label) or colour(Method(search.label, search.runs))
         points = [(candidate.rate, loss) for candidate in search.candidates for loss in candidate.losses()]
@@ -102,7 +102,7 @@ def _with_curve(setting: Setting, key: str) -> list[Method]:
 
 def _lines(setting: Setting, methods: list[Method]) -> Iterator[tuple[str, object, str | None, Run]]:
     """Colour, line style, legend entry and run of each line: a colour per method, a line style per seed."""
-    shades = colours(setting.methods)
+    shades = colours(setting)
     for method in methods:
         for j, run in enumerate(method.runs):
             label = method.label if j == 0 else None

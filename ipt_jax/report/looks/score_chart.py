@@ -25,7 +25,7 @@ def score_chart(setting: Setting, prefix: str = "") -> Figure | None:
     methods = setting.methods
     if len(methods) < 2:
         return None
-    metric, shades = metric_title(setting, setting["metric"]), colours(methods)
+    metric, shades = metric_title(setting, setting["metric"]), colours(setting)
     axes = Axes(metric, f"{prefix}scores", "")
     names = [textwrap.shorten(method.label, _NAME_WIDTH, placeholder=" …") for method in methods]
     axes.rows([(name, str(spread(method.scores))) for name, method in zip(names, methods, strict=True)], _ROW)

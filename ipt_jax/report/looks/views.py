@@ -163,7 +163,7 @@ def _data_view(setting: Setting, learned: Sequence[Learned], prefix: str) -> Vie
     sizes = sorted({size for each in learned for size in each.points})
     axes = Axes(metric, f"{prefix}data_size", "Training examples")
     axes.log_scale(sizes)
-    shades = colour_of.colours([each.method for each in learned])
+    shades = colour_of.colours(setting)
     for each in learned:
         colour = shades[each.method.label]
         places, scores = zip(*each.points.items(), strict=True)
@@ -192,7 +192,7 @@ def _similarity_view(setting: Setting, found: BySimilarity, prefix: str) -> View
     labels = list(found.equal_width[0].scores)
     axes = Axes("Mean score per example", f"{prefix}similarity", "Similarity of the demonstration")
     centres = [(each.low + each.high) / 2 for each in found.equal_width]
-    shades = colour_of.colours(setting.methods)
+    shades = colour_of.colours(setting)
     for label in labels:
         points = [
             (centre, each.scores[label])

@@ -6,7 +6,7 @@ What is missing or unreadable becomes a note in the report, never a failure.
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +153,9 @@ def _settings(runs: list[Run], unscored: list[Unscored]) -> tuple[Setting, ...]:
         same = json.dumps([identity(run), run.learning_rate is None], sort_keys=True)
         settings.setdefault(shared, {}).setdefault(same, []).append(run)
     made = [_setting(list(groups.values()), unscored) for groups in settings.values()]
+    labels = {method.label: method for setting in made for method in setting.methods}
+    beside = tuple(sorted(labels.values(), key=table_order))
+    made = [replace(setting, beside=beside) for setting in made]
     return tuple(sorted(made, key=lambda setting: (str(setting["model"]), setting.title)))
 
 

@@ -111,11 +111,13 @@ class Setting:
       methods: those that are compared.
       searches: of the methods that were trained with several learning rates.
       passed_over: the learning rates that were not chosen, each as a method of its own.
+      beside: the methods of all settings that are shown together, one of each label: by them colours are given.
     """
 
     methods: tuple[Method, ...]
     searches: tuple[Search, ...] = ()
     passed_over: tuple[Method, ...] = ()
+    beside: tuple[Method, ...] = ()
 
     def __getitem__(self, key: str) -> Any:
         """What all runs of the setting share: one of task, task_title, split, examples, model, metric, …"""

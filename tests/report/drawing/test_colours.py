@@ -6,7 +6,7 @@ from importlib import resources
 import pytest
 
 from ipt_jax.report.drawing import colours as palette
-from ipt_jax.report.drawing.colours import colours, luminance
+from ipt_jax.report.drawing.colours import colours, luminance, shaded
 from ipt_jax.report.reading.collect import collect
 from ipt_jax.report.reading.methods import Method
 from ipt_jax.report.reading.runs import Run
@@ -35,16 +35,25 @@ def test_every_colour_and_shade_can_be_seen_on_the_light_and_the_dark_page(count
 
 
 def test_shades_of_one_colour_differ_and_get_lighter():
-    found = list(colours([made(rows, steps=9, label=str(rows)) for rows in (1, 25, 100)]).values())
+    found = list(shaded([made(rows, steps=9, label=str(rows)) for rows in (1, 25, 100)]).values())
     assert len(set(found)) == 3 and sorted(found, key=luminance) == found
 
 
 def test_a_method_has_one_colour_in_the_chart_the_curves_and_the_views(quickstart, quickstart_report):
     (setting,) = collect([quickstart]).settings
-    shades = colours(setting.methods)
+    shades = colours(setting)
     assert len(set(shades.values())) == len(setting.methods)
     expected = {"scores": set(shades.values()), "similarity": set(shades.values())}
     expected |= dict.fromkeys(("training_loss", "dev_loss"), {shades["PT"], shades["IPT"]})
     for name, used in expected.items():
         drawn = (quickstart_report.parent / f"{name}.svg").read_text()
         assert {hue for hue in shades.values() if hue in drawn} == used, name
+
+
+def test_a_method_has_one_colour_in_all_settings_of_a_page(settings):
+    """Three tasks, of which one alone has several lengths of prompts."""
+    found = [colours(setting) for setting in settings]
+    assert all(shades == found[0] for shades in found)
+    labels = [{method.label for method in setting.methods} for setting in settings]
+    assert any(own != labels[0] for own in labels)
+    assert all(own <= set(found[0]) for own in labels)
