@@ -1,7 +1,7 @@
 """The papers of the project: citation, changelog, container and the wheel's metadata say the same."""
 
-import configparser
 import re
+import tomllib
 
 import yaml
 from paths import ROOT
@@ -9,27 +9,24 @@ from paths import ROOT
 import ipt_jax
 
 
-def setup():
-    parser = configparser.ConfigParser()
-    parser.read(ROOT / "setup.cfg", encoding="utf-8")
-    return parser
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def test_the_citation_is_of_this_version_and_the_changelog_has_its_date():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors", "license"} <= citation.keys()
     assert citation["version"] == ipt_jax.__version__
-    assert citation["license"] == setup()["metadata"]["license"]
+    assert citation["license"] == project()["license"]
     released = f"## {citation['version']}, {citation['date-released']}\n"
     assert released in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert "https://arxiv.org/abs/2302.11521" in [entry["url"] for entry in citation["references"]]
 
 
 def test_the_pythons_of_the_classifiers_begin_with_the_oldest_that_is_allowed():
-    metadata, options = setup()["metadata"], setup()["options"]
-    minor = [int(text) for text in re.findall(r"Python :: 3\.(\d+)", metadata["classifiers"])]
+    minor = [int(text) for text in re.findall(r"Python :: 3\.(\d+)", "\n".join(project()["classifiers"]))]
     assert minor == list(range(minor[0], minor[-1] + 1))
-    assert options["python_requires"] == f">=3.{minor[0]}"
+    assert project()["requires-python"] == f">=3.{minor[0]}"
 
 
 def test_the_container_copies_what_a_wheel_is_built_from_and_its_ignore_file_lets_that_in():
