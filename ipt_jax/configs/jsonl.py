@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
     config = common.get_config()
     config.name = "jsonl"
     config.task.name = "jsonl"
-    config.task.options = ConfigDict({"metric": "bleu", "normalisation": "none"})
+    config.task.options = ConfigDict({"metric": "bleu", "normalisation": "none", "choices": "", "per_token": False})
     config.task.split = "test"
     config.layout.retriever = "bm25"
     config.layout.overflow = "truncate"

@@ -1,10 +1,10 @@
 """What every kind of adapter promises, each tried by the same tests."""
 
 import jax
-import numpy as np
 import pytest
 from ml_collections import FrozenConfigDict
 from tiny import tiny_lm
+from tolerances import ELEMENTARY, close
 
 from ipt_jax.adapters.kinds import KINDS, kind_of
 from ipt_jax.configs import common
@@ -55,7 +55,7 @@ def test_training_starts_from_what_it_starts_from(kind):
     start = kind.start(LM, settings, lambda: [])
     adapter, params = kind.create([start], settings, [0])
     for ours, given in zip(jax.tree.leaves(adapter.fold(params)), jax.tree.leaves(start), strict=True):
-        np.testing.assert_allclose(ours[0], given, atol=1e-6)
+        close(ours[0], given, ELEMENTARY)
 
 
 def test_what_is_injected_is_of_all_members_and_stands_where_it_says(kind):

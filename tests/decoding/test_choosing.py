@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from tiny import tiny_lm
+from tolerances import LOG_PROBABILITY, close
 
 from ipt_jax.decoding.choosing import CHOICE, choose, confidence
 from ipt_jax.decoding.request import Request
@@ -46,9 +47,10 @@ def test_the_answer_is_the_choice_with_the_highest_log_probability(lm, prompts, 
             }
             assert answer.text == max(score, key=score.get)
             assert answer.stop == CHOICE
-            assert answer.log_probability == pytest.approx(each[answer.text].log_probability, abs=1e-4)
+            close(answer.log_probability, each[answer.text].log_probability, LOG_PROBABILITY)
             found = {one.text: one.score for one in answer.sequences}
-            assert found == pytest.approx(score, abs=1e-4)
+            for text, wanted in score.items():
+                close(found[text], wanted, LOG_PROBABILITY)
 
 
 def test_how_many_run_together_does_not_matter(lm, prompts):

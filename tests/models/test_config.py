@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 from tiny import hf_config
+from tolerances import ELEMENTARY, close
 
 from ipt_jax.models.config import ACTIVATIONS, LayerTraits
 from ipt_jax.models.families import llama
@@ -43,4 +44,4 @@ def test_as_many_windows_as_layers_are_wanted():
 )
 def test_an_activation_is_the_function_of_its_name(name, expected):
     x = np.linspace(-4, 4, 17).astype(np.float32)
-    np.testing.assert_allclose(ACTIVATIONS[name](x), [expected(float(each)) for each in x], atol=2e-6)
+    close(ACTIVATIONS[name](x), np.array([expected(float(each)) for each in x]), ELEMENTARY)

@@ -18,7 +18,7 @@ def test_scores_are_divided_by_the_number_of_the_layer_where_the_file_says_so():
     fields = tiny.hf_config("gpt2", n_layer=3)
     assert gpt2.config_from_hf(fields).score_scales == (8**-0.5,) * 3
     by_layer = gpt2.config_from_hf({**fields, "scale_attn_by_inverse_layer_idx": True})
-    np.testing.assert_allclose(by_layer.score_scales, 8**-0.5 / np.array([1, 2, 3]))
+    assert by_layer.score_scales == pytest.approx(8**-0.5 / np.array([1, 2, 3]))
     unscaled = gpt2.config_from_hf({**fields, "scale_attn_weights": False})
     assert unscaled.score_scales == (1.0,) * 3
 
