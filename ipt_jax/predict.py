@@ -22,7 +22,6 @@ from ipt_jax import cli
 from ipt_jax.decoding.settings import Search
 from ipt_jax.errors import InputError
 from ipt_jax.runtime import log
-from ipt_jax.tasks.reading import read_json_lines
 from ipt_jax.workdir.disk import make_folder
 from ipt_jax.workdir.json_files import append_rows, read_rows, repair, write_rows
 from ipt_jax.workdir.json_text import canonical_json
@@ -232,6 +231,8 @@ def _line(answers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _read_inputs(path: Path) -> dict[str, str]:
     """id → text, in file order. Raises InputError with file and line."""
+    from ipt_jax.tasks.reading import read_json_lines  # here: with it come all tasks and their metrics
+
     rows: dict[str, str] = {}
     for number, row in read_json_lines(path):
         id = str(row["id"]) if type(row.get("id")) is int else row.get("id")
