@@ -81,7 +81,7 @@ def chat_template_of_folder(folder: Path) -> ChatTemplate | None:
     settings = read_json(folder / "tokenizer_config.json")
     text, path = settings.get("chat_template"), folder / "tokenizer_config.json"
     if (folder / _FILE).is_file():
-        text, path = (folder / _FILE).read_text(encoding="utf-8"), folder / _FILE
+        text, path = _text_of(folder / _FILE), folder / _FILE
     elif (folder / _OLDER_FILE).is_file():
         text, path = read_json(folder / _OLDER_FILE).get("chat_template"), folder / _OLDER_FILE
     if isinstance(text, list):
@@ -98,6 +98,13 @@ def chat_template_of_folder(folder: Path) -> ChatTemplate | None:
         if isinstance(token, str):
             special.append((name, token))
     return ChatTemplate(text, tuple(special), f"the chat template of {path}")
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read ({error}); download it again") from error
 
 
 def chat_template_of_gguf(fields: Mapping[str, Any], tokens: Sequence[str], label: str) -> ChatTemplate | None:

@@ -178,7 +178,7 @@ class Tokenizer:
         state = json.loads(self._backend.to_str())
         for part in ("normalizer", "pre_tokenizer", "decoder"):
             state[part] = without_added_space(state[part])
-        return Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
+        return Tokenizer(_rebuilt(state), self.eos_ids, self._rows)
 
     def markers(self, template: str) -> dict[str, Marker]:
         """The tokens that a chat template's own text may name: every special one, and those that it spells itself."""
@@ -193,9 +193,9 @@ class Tokenizer:
         state = json.loads(self._backend.to_str())
         for token in state["added_tokens"]:
             token["special"] = token["special"] or token["content"] in markers
-        first = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
+        first = Tokenizer(_rebuilt(state), self.eos_ids, self._rows)
         state["pre_tokenizer"] = behind_a_token(state["pre_tokenizer"])
-        behind = Tokenizer(tokenizers.Tokenizer.from_str(json.dumps(state)), self.eos_ids, self._rows)
+        behind = Tokenizer(_rebuilt(state), self.eos_ids, self._rows)
         return TextAround(first, behind)
 
     def ordinary_ids(self) -> np.ndarray:
@@ -240,6 +240,14 @@ class Tokenizer:
         """SHA-256 of everything that decides the ids; for keys of caches."""
         content = json.dumps([json.loads(self._backend.to_str()), self.eos_ids], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _rebuilt(state: Mapping[str, Any]) -> tokenizers.Tokenizer:
+    """The tokenizer that a changed tokenizer.json describes."""
+    try:
+        return tokenizers.Tokenizer.from_str(json.dumps(state))
+    except Exception as error:  # the library raises nothing narrower
+        raise InputError(f"the tokenizer's vocabulary and merges do not fit ({error}); download it again") from error
 
 
 def from_gguf(fields: Mapping[str, Any], label: str) -> Tokenizer:

@@ -22,7 +22,12 @@ def byte_level_characters() -> dict[str, bytes]:
 
 def first_of_template(backend: tokenizers.Tokenizer) -> int | None:
     """The one token that the post-processor puts before a text, None if it puts none."""
-    framed = backend.encode("a", add_special_tokens=True)
+    try:
+        framed = backend.encode("a", add_special_tokens=True)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # what Rust raises, which is no Exception and has no public name
+            raise
+        raise InputError(f"the tokenizer's post-processor names a token that it lacks ({error})") from error
     mask = framed.special_tokens_mask
     before = mask.index(0) if 0 in mask else 0
     if before > 1:

@@ -43,6 +43,19 @@ def _read_jsonl(folder: Path) -> Any:
     return load_split(get_task("jsonl", folder), "test", cache_dir=folder / "cache")[:]
 
 
+def _labelled_files(folder: Path) -> None:
+    rows = [{"id": n, "input": f"in {n}", "target": "ab"[n % 2], "choices": ["a", "b", "c"]} for n in range(4)]
+    (folder / "test.jsonl").write_text(_rows(*rows))
+
+
+def _read_labelled(folder: Path) -> Any:
+    from ipt_jax.tasks import get_task
+    from ipt_jax.tasks.base import choices_of
+
+    task = get_task("jsonl", folder, metric="accuracy", choices="row")
+    return [choices_of(task, example) for example in task.read("test")]
+
+
 def _read_task(name: str, **options: Any) -> Callable[[Path], Any]:
     def read(folder: Path) -> Any:
         from ipt_jax.tasks import get_task
@@ -225,6 +238,7 @@ def _resume(folder: Path) -> Any:
 
 AREAS: dict[str, Area] = {
     "task jsonl": Area(_task_files, _read_jsonl),
+    "labels of jsonl": Area(_labelled_files, _read_labelled),
     "task dart": Area(_write_dart, _read_task("dart")),
     "task logic2text": Area(_write_logic2text, _read_task("logic2text")),
     "task mtop": Area(_write_mtop, _read_task("mtop")),

@@ -52,6 +52,29 @@ def _write_vocabulary_files(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings | {"unk_token": "<|endoftext|>"}))
 
 
+def _write_chat(folder: Path) -> None:
+    """Only a tokenizer with its template: in settings, and in a file that goes before."""
+    from chat_templates import TEMPLATES, put_template
+    from tokenizer_families import family
+
+    put_template(family("llama3").write(folder), TEMPLATES["llama3"])
+    (folder / "chat_template.jinja").write_text(TEMPLATES["llama3"])
+
+
+def _lay_out_chat(folder: Path) -> None:
+    from ipt_jax.models.tokenizer import from_folder
+    from ipt_jax.rows.chat import Chat
+    from ipt_jax.rows.layout import Demonstration, Item, Layout, encode
+
+    tokenizer = from_folder(folder)
+    if tokenizer.chat is None:
+        return
+    chat = Chat(tokenizer.chat, "Be brief.")
+    ends = chat.ends(tokenizer, True)
+    shown = [Demonstration("t:0", "one <|eot_id|>", "two")]
+    encode(Layout(template=chat), tokenizer, Item("x", "in", "out"), shown, budget=10_000, ends=ends)
+
+
 def _load(source: Path) -> None:
     """A model is loaded whole: finite weights, and a tokenizer whose ids it has."""
     import jax
@@ -269,6 +292,7 @@ AREAS: dict[str, Area] = {
     "model folder": Area(_write_folder, _load),
     "model shards": Area(_write_shards, _load),
     "model vocabulary files": Area(_write_vocabulary_files, _load),
+    "chat template": Area(_write_chat, _lay_out_chat),
     "model gguf": Area(_write_gguf, lambda folder: _load(folder / "m.gguf")),
     "prompts": Area(_write_prompts, _read_prompts),
     "adapter": Area(_write_adapter, _read_prompt),

@@ -44,6 +44,12 @@ def test_a_template_of_its_own_file_goes_before_that_of_the_settings(tmp_path):
     assert chat_template_of_folder(folder_with(tmp_path, settings, chat_template_jinja="new")).text == "new"
 
 
+def test_a_file_that_is_no_text_is_an_input_error(tmp_path):
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"chat_template\.jinja cannot be read .*; download it again"):
+        chat_template_of_folder(tmp_path)
+
+
 def test_of_several_named_templates_the_default_is_taken(tmp_path):
     named = [{"name": "tool_use", "template": "a"}, {"name": "default", "template": "b"}]
     assert chat_template_of_folder(folder_with(tmp_path, {"chat_template": named})).text == "b"

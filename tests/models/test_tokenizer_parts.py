@@ -1,5 +1,7 @@
 """Parts of a tokenizer.json: bytes as characters, the token and the space before a text."""
 
+import json
+
 import pytest
 from tokenizer_families import FAMILIES, family
 from tokenizers import pre_tokenizers, processors
@@ -35,6 +37,15 @@ def test_more_than_one_token_before_a_text_is_refused():
     backend.post_processor = processors.TemplateProcessing(single=f"{' '.join(names)} $A", special_tokens=tokens)
     with pytest.raises(InputError, match="at most one token is supported"):
         first_of_template(backend)
+
+
+def test_a_post_processor_whose_token_is_missing_is_an_input_error():
+    backend = family("llama3").backend.from_str(family("llama3").backend.to_str())
+    backend.post_processor = processors.TemplateProcessing(single="<x> $A", special_tokens=[("<x>", 1)])
+    state = json.loads(backend.to_str())
+    state["post_processor"]["special_tokens"] = {"<y>": {"id": "<y>", "ids": [1], "tokens": ["<y>"]}}
+    with pytest.raises(InputError, match="post-processor names a token that it lacks"):
+        first_of_template(backend.from_str(json.dumps(state)))
 
 
 def test_only_sentencepiece_tokenizers_put_a_space_before_a_text():
