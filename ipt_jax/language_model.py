@@ -25,6 +25,8 @@ from ipt_jax.errors import InputError
 from ipt_jax.models import loading
 from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.loading import FrozenLM
+from ipt_jax.rows.chat import chat_of
+from ipt_jax.rows.layout import Demonstration
 from ipt_jax.runtime.programs import program
 
 
@@ -122,6 +124,21 @@ class LanguageModel:
         if search.num_return_sequences > 1:
             return [dataclasses.replace(each[0], sequences=tuple(each)) for each in answers]
         return [generated for (generated,) in answers]
+
+    def chat(
+        self, texts: Sequence[str], system: str = "", demonstrations: Sequence[tuple[str, str]] = ()
+    ) -> list[list[int]]:
+        """Rows for `generate`: each text as a user's turn, by the model's own chat template, up to where it answers.
+
+        Args:
+          system: the first turn; none: the template's own.
+          demonstrations: earlier turns, of user and assistant.
+
+        Raises:
+          InputError: the model has no chat template, or the template refuses the turns.
+        """
+        chat, shown = chat_of(self.tokenizer, system), [Demonstration("", *pair) for pair in demonstrations]
+        return [chat.source(self.tokenizer, text, shown)[1] for text in texts]
 
     def score(
         self,

@@ -59,6 +59,12 @@ _OVERWRITE = flags.DEFINE_bool(
 _RAW = flags.DEFINE_bool(
     "raw", False, "With a run's folder: its prompt alone, not its template and demonstrations.", flag_values=_FLAGS
 )
+_CHAT = flags.DEFINE_bool(
+    "chat", False, "With --model: each input is a user's turn, by the model's own chat template.", flag_values=_FLAGS
+)
+_SYSTEM = flags.DEFINE_string(
+    "system", "", "With --chat: the system turn; none: the template's own.", flag_values=_FLAGS
+)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", "", "With a run's folder: where the files of its task lie now.", flag_values=_FLAGS
 )
@@ -148,9 +154,14 @@ def _job(inputs: dict[str, str]) -> _Job:
     from ipt_jax.decoding.generation import generate
     from ipt_jax.experiment.finished_run import is_run, load_run
     from ipt_jax.models import loading
+    from ipt_jax.rows.chat import chat_of
 
+    if _SYSTEM.value and not _CHAT.value:
+        raise InputError(f"--system={_SYSTEM.value!r} is of a chat; give --chat, too")
     given = {name: value() for name, value in _SEARCH.items() if _FLAGS[name].present}
     if _PROMPT.value and is_run(_PROMPT.value) and not _RAW.value:
+        if _CHAT.value:
+            raise InputError("--chat: a run lays inputs out as it did its own; leave it out, or give --raw and --model")
         dtype = _DTYPE.value if _FLAGS["dtype"].present else ""
         run = load_run(_PROMPT.value, model=_MODEL.value or "", dtype=dtype, data_dir=_DATA_DIR.value)
         run.search = dataclasses.replace(run.search, **given)
@@ -165,12 +176,14 @@ def _job(inputs: dict[str, str]) -> _Job:
     lm = loading.load(_MODEL.value, dtype=loading.resolve_dtype(_DTYPE.value))
     injected = injection_of(prompt, lm)
     changed = f" with {prompt.kind}" if hasattr(prompt, "kind") else ""
-    said = (
-        f"the text of each input as it is, after {injected.positions} prompt rows, is continued by {lm.name}{changed}"
-    )
+    laid_out = "the text of each input as it is"
     tokens = {id: lm.tokenizer.encode_input(text) for id, text in inputs.items()}
-    answers = functools.partial(generate, lm, injected, search=Search(**given))
-    return _Job(lm, _hash_of(prompt), injected, Search(**given), tokens, said, answers)
+    answers, answer = functools.partial(generate, lm, injected, search=Search(**given)), str.strip
+    if _CHAT.value:
+        chat, laid_out = chat_of(lm.tokenizer, _SYSTEM.value), "each input as a turn of the model's chat template"
+        tokens, answer = {id: chat.source(lm.tokenizer, text, ())[1] for id, text in inputs.items()}, chat.answer
+    said = f"{laid_out}, after {injected.positions} prompt rows, is continued by {lm.name}{changed}"
+    return _Job(lm, _hash_of(prompt), injected, Search(**given), tokens, said, answers, answer)
 
 
 def _waiting(job: _Job, output: Path) -> list[str]:

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from chat_templates import chat_folder
+from commands import call
 from prompt_files import PROMPT, predict
 from tiny import tiny_lm
 from tolerances import LOG_PROBABILITY, close
 
+import ipt_jax
 from ipt_jax.language_model import LanguageModel
 from ipt_jax.workdir.json_files import read_rows
 
@@ -84,3 +87,34 @@ def test_predict_refuses_rows_that_were_made_by_something_else_and_makes_them_an
     assert done.returncode == 0 and "6 rows were made by something else" in done.stderr
     assert len(read_rows(output)) == 6
     assert all(row["made_by"]["search"] != first[row["id"]]["made_by"]["search"] for row in read_rows(output))
+
+
+@pytest.fixture(scope="module")
+def chat_files(tmp_path_factory):
+    folder = chat_folder(tmp_path_factory.mktemp("chat") / "lm")
+    (folder.parent / "in.jsonl").write_text('{"id": "a", "input": "say <|eot_id|> it"}\n')
+    return folder.parent
+
+
+def test_predict_speaks_to_a_model_by_its_own_chat_template(chat_files, tmp_path):
+    flags = ("--chat", "--system=Be brief.", "--max_new_tokens=5", f"--output={tmp_path / 'out.jsonl'}")
+    done = call("ipt_jax.predict", f"--model={chat_files / 'lm'}", f"--input={chat_files / 'in.jsonl'}", *flags)
+    assert done.returncode == 0, done.stderr
+    lm = ipt_jax.load_lm(str(chat_files / "lm"))
+    rows = lm.chat(["say <|eot_id|> it"], "Be brief.")
+    assert rows[0].count(lm.tokenizer.eos_ids[0]) == 2  # behind system and user alone
+    (answer,) = lm.generate(rows, max_new_tokens=5)
+    (row,) = read_rows(tmp_path / "out.jsonl")
+    assert row["prediction"] == answer.text.strip()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--chat",), "the model's files have no chat template"),
+        (("--system=x",), "--system='x' is of a chat; give --chat, too"),
+    ],
+)
+def test_predict_says_what_a_chat_needs(prompt_files, tmp_path, flags, message):
+    done = predict(prompt_files, tmp_path / "out.jsonl", *flags)
+    assert done.returncode == 2 and message in done.stderr

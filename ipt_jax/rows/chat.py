@@ -87,6 +87,16 @@ class Chat:
         return _frame(self, tokenizer, demonstrations)
 
 
+def chat_of(tokenizer: Tokenizer, system: str = "", user: str = "{input}") -> Chat:
+    """The layout of a tokenizer's own chat template. Raises InputError where it has none."""
+    if tokenizer.chat is None:
+        raise InputError(
+            "the model's files have no chat template; lay texts out without one, or put the template's "
+            "chat_template.jinja into the model's folder"
+        )
+    return Chat(tokenizer.chat, system, user)
+
+
 class _Frame(NamedTuple):
     """What the template makes of a conversation of so many demonstrations.
 

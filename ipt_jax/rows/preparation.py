@@ -17,7 +17,7 @@ from ipt_jax.errors import InputError
 from ipt_jax.models.loading import FrozenLM
 from ipt_jax.models.tokenizer import Tokenizer
 from ipt_jax.retrieval import Neighbours, Pool, Retrieval, Retriever, retriever_code, retriever_named
-from ipt_jax.rows.chat import Chat
+from ipt_jax.rows.chat import chat_of
 from ipt_jax.rows.flat_rows import FlatRows
 from ipt_jax.rows.layout import Demonstration, Format, Item, Layout, Row, Template, encode
 from ipt_jax.tasks.base import Task, load_split
@@ -191,12 +191,10 @@ def layout_of(settings: ml_collections.FrozenConfigDict, tokenizer: Tokenizer, *
 def _format_of(layout: ml_collections.FrozenConfigDict, tokenizer: Tokenizer) -> Format:
     if not layout.chat:
         return Template(**layout.template.to_dict())
-    if tokenizer.chat is None:
-        raise InputError(
-            "config.layout.chat: the model's files have no chat template; leave it out, or put the template's "
-            "chat_template.jinja into the model's folder"
-        )
-    return Chat(tokenizer.chat, layout.system, layout.user)
+    try:
+        return chat_of(tokenizer, layout.system, layout.user)
+    except InputError as error:
+        raise InputError(f"config.layout.chat: {error}") from error
 
 
 def _demonstrations(neighbours: Neighbours, pool: dict[str, list[Any]], index: int) -> list[Demonstration]:

@@ -1,15 +1,11 @@
 """Experiments whose rows are turns of a chat, and whose prompts stand behind the BOS."""
 
-import json
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from chat_templates import TEMPLATES, put_template
+from chat_templates import chat_folder
 from small_config import config_for
-from tiny import write_hf_folder
-from tokenizer_families import family
 from tolerances import LOSS, close
 from training_batches import batch_of
 
@@ -35,20 +31,13 @@ def texts_of(predicted):
 
 
 @pytest.fixture(scope="module")
-def chat_folder(tmp_path_factory):
-    """A Llama whose tokenizer, special tokens and template are those of Llama 3 Instruct, all of it tiny."""
-    folder, llama3 = tmp_path_factory.mktemp("chat") / "lm", family("llama3")
-    sizes = {"max_position_embeddings": 1024, "num_hidden_layers": 1}
-    write_hf_folder(folder, "llama", 0, llama3.backend.get_vocab_size(), llama3.backend, **sizes)
-    settings = {**json.loads((folder / "config.json").read_text()), "eos_token_id": llama3.config["eos_token_id"]}
-    (folder / "config.json").write_text(json.dumps(settings))
-    (folder / "tokenizer_config.json").write_text(json.dumps(llama3.tokenizer_config))
-    return put_template(folder, TEMPLATES["llama3"])
+def folder(tmp_path_factory):
+    return chat_folder(tmp_path_factory.mktemp("chat") / "lm")
 
 
 @pytest.fixture(scope="module")
-def config(chat_folder, cache):
-    config = config_for(chat_folder, cache, "zero_shot", "ipt")
+def config(folder, cache):
+    config = config_for(folder, cache, "zero_shot", "ipt")
     config.layout.chat, config.layout.system = True, "Be brief."
     config.layout.prompt_place, config.layout.retriever = "behind_bos", "bm25"
     config.runs.ipt.seed, config.training.steps = (0,), 4
@@ -88,9 +77,9 @@ def test_a_finished_chat_goes_on_with_other_inputs(finished):
     assert "the model's chat template" in run.describe()
 
 
-def test_a_prompt_behind_the_bos_is_what_tokens_in_its_place_would_be(chat_folder, config, tmp_path):
+def test_a_prompt_behind_the_bos_is_what_tokens_in_its_place_would_be(folder, config, tmp_path):
     """Rows that are the embeddings of tokens, decoded, and learned, as those tokens behind the BOS are."""
-    lm = loading.load(str(chat_folder))
+    lm = loading.load(str(folder))
     tokens = lm.tokenizer.encode("Put: ")
     rows = lm.decoder.embed(lm.params, np.array(tokens))
     np.save(tmp_path / "rows.npy", np.asarray(rows))
@@ -99,12 +88,12 @@ def test_a_prompt_behind_the_bos_is_what_tokens_in_its_place_would_be(chat_folde
     prompt = {"initialisation": "file", "source": str(tmp_path / "rows.npy")}
     config.runs = {"given": {"layout": {"prompt_tokens": len(tokens)}, "prompt": prompt}}
     (result,) = ipt_jax.run(config, tmp_path / "work")
-    folder = tmp_path / "work" / "runs" / result["run"]
-    run, predicted = ipt_jax.load_run(folder), read_rows(folder / "predictions.jsonl")
+    own = tmp_path / "work" / "runs" / result["run"]
+    run, predicted = ipt_jax.load_run(own), read_rows(own / "predictions.jsonl")
     texts = texts_of(predicted)
     laid_out = run.rows([row["id"] for row in predicted], texts)
     bos = lm.tokenizer.bos_id
-    plain = ipt_jax.load_lm(str(chat_folder)).generate(
+    plain = ipt_jax.load_lm(str(folder)).generate(
         [[bos, *tokens, *row.tokens] for row in laid_out], max_new_tokens=8, stop=("\n",)
     )
     assert [answer.text.strip() for answer in plain] == [row["prediction"] for row in predicted]

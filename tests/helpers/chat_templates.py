@@ -5,6 +5,9 @@ The formats are the published ones of SmolLM2 Instruct, Llama 3 Instruct, Qwen2.
 
 import json
 
+from tiny import write_hf_folder
+from tokenizer_families import family
+
 _CHATML = (
     "{%- for m in messages -%}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor -%}"
     "{%- if add_generation_prompt -%}<|im_start|>assistant\n{% endif -%}"
@@ -96,3 +99,13 @@ def put_template(folder, template):
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "chat_template": template}))
     return folder
+
+
+def chat_folder(folder):
+    """A Llama whose tokenizer, special tokens and template are those of Llama 3 Instruct, all of it tiny."""
+    llama3, sizes = family("llama3"), {"max_position_embeddings": 1024, "num_hidden_layers": 1}
+    write_hf_folder(folder, "llama", 0, llama3.backend.get_vocab_size(), llama3.backend, **sizes)
+    settings = {**json.loads((folder / "config.json").read_text()), "eos_token_id": llama3.config["eos_token_id"]}
+    (folder / "config.json").write_text(json.dumps(settings))
+    (folder / "tokenizer_config.json").write_text(json.dumps(llama3.tokenizer_config))
+    return put_template(folder, TEMPLATES["llama3"])
