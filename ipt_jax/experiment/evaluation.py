@@ -98,7 +98,9 @@ def _answers(
 
 
 def _offered(lm: FrozenLM, member: Member, index: int) -> list[tuple[str, list[int]]]:
-    """The choices of an example, each with the tokens that it would be written with."""
+    """The choices of an example, each with the tokens that it would be written with; nothing where there are none."""
+    if not hasattr(member.task, "choices_of"):  # most tasks: no example has to be read for it
+        return []
     template = member.split.template
     texts = choices_of(member.task, Example.from_row(member.split.examples[index]))
     return [(text, template.encoded_target(text, lm.tokenizer)) for text in texts]

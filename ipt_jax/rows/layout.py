@@ -85,7 +85,7 @@ class Template:
         return source, tokenizer.encode(source)
 
     def target_text(self, output: str, tokenizer: Any = None) -> str:
-        """See `Format.target`."""
+        """See `Format`."""
         return self.target.format(output=output)
 
     def encoded_target(self, output: str, tokenizer: Encoder) -> list[int]:
