@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import functools
 import importlib
 import importlib.machinery
 import importlib.util
@@ -55,12 +57,35 @@ def resolved(flag_values: flags.FlagValues) -> ConfigDict:
     r"""The config with what the command line overrides.
 
     `--config.decoding.stop='\n\n'` means two line breaks, as in a tuple: a shell has no other way to type them in one
-    text.
+    text. `--config.layout.retriever="('bm25','random')"` is an axis, as a tuple of numbers is: of a setting whose value
+    is one of a few names no other text begins with a bracket.
     """
     config = flag_values["config"].value.copy_and_resolve_references()
-    if "decoding.stop" in config_flags.get_override_values(flag_values["config"]):
+    overridden = config_flags.get_override_values(flag_values["config"])
+    if "decoding.stop" in overridden:
         config.decoding.stop = tuple(map(cli.unescaped, config.decoding.stop))
+    for path, text in overridden.items():
+        if isinstance(text, str) and text.startswith("(") and _is_named(path):
+            _set_axis(config, path, text)
     return config
+
+
+def _is_named(path: str) -> bool:
+    """Whether a setting that decides a result has a name of a few for its value."""
+    from ipt_jax.experiment import schema
+
+    return any(leaf.setting.choices for found, leaf in schema.decisive() if ".".join(found) == path)
+
+
+def _set_axis(config: ConfigDict, path: str, text: str) -> None:
+    try:
+        values = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return  # it is told as a name that there is none of
+    *sections, leaf = path.split(".")
+    section = functools.reduce(lambda tree, name: tree[name], sections, config)
+    with section.ignore_type():
+        section[leaf] = values
 
 
 def names() -> list[str]:

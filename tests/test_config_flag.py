@@ -167,9 +167,22 @@ def test_a_tuple_on_the_command_line_is_an_axis_where_a_number_stands(flag, coun
     assert sum(len(job["runs"]) for job in jobs if job["description"].startswith(method)) == count
 
 
+def test_a_tuple_of_names_is_an_axis_where_a_name_stands():
+    done = call(
+        "ipt_jax.main", "--config=quickstart", "--config.layout.retriever=('bm25','random')", "--list", "--format=json"
+    )
+    described = [job["description"] for job in json.loads(done.stdout)]
+    assert sum(text.startswith("IPT, random") for text in described) == 1
+    assert sum(text.startswith("IPT") and "random" not in text for text in described) == 1
+    assert sum(text.startswith("zero-shot") for text in described) == 1  # which has no demonstrations to choose
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
+        ("layout.retriever=('bm25','bm52')", "layout.retriever='bm52' is unknown; did you mean 'bm25'"),
+        ("layout.retriever=('bm25'", "is unknown"),
+        ("layout.retriever=('bm25',3)", "must be like 'bm25': str, or a tuple of such"),
         ("seed=(0,'a')", "config.seed=(0, 'a') must be like 0: int, or a tuple of such"),
         ("seed=()", "config.seed=() has no value; give at least one"),
         ("training.steps=two", "config.training.steps='two' must be a whole number"),
