@@ -17,8 +17,9 @@ _HEAD = """\
 
 Every setting of an experiment with its default. `--config.SECTION.LEAF=VALUE` overrides one on the command line, a
 config file of one's own as in `configs/`. A tuple where a number or one of a few names stands is an axis, a run for
-each value: `--config.seed="(0,1,2)"`, `--config.layout.retriever="('bm25','random')"`; in `config.runs` of a config file
-a tuple is one wherever a single value stands. `execution` says how a run is carried out and is no part of what it is.
+each value: `--config.seed="(0,1,2)"`, `--config.layout.retriever="('bm25','random')"`; in `config.runs` of a config
+file a tuple is one wherever a single value stands. `execution` says how a run is carried out and is no part of what it
+is.
 Where a setting does not matter, a run has its neutral value: equal experiments are one run whatever was given.
 
 This page is made from the package: `python -m ipt_jax.experiment.settings_page > docs/settings.md`.
