@@ -14,8 +14,8 @@ from ml_collections import ConfigDict
 from ipt_jax.configs import quickstart
 
 SEEDS = (0, 1)
-# Of each kind: what it is, and the rates that are tried. On the sample LoRA took 1e-2 of 3e-3, 1e-2 and 3e-2 (which breaks
-# it), and a prefix the largest of 1e-2, 3e-2 and 1e-1, by little: so few steps want a large rate.
+# Of each kind: what it is, and the rates that are tried. On the sample LoRA took 1e-2 of 3e-3, 1e-2 and 3e-2 (which
+# breaks it), and a prefix the largest of 1e-2, 3e-2 and 1e-1, by little: so few steps want a large rate.
 KINDS = {
     "prompt": ({"layout": {"prompt_tokens": 10}}, (3e-2, 1e-1)),
     "prefix": ({"adapter": {"kind": "prefix"}, "layout": {"prompt_tokens": 10}}, (3e-2, 1e-1)),
