@@ -14,6 +14,7 @@ import scipy  # which imports scipy.stats on first use: every command would wait
 
 from ipt_jax.report.looks.comparison import (
     CONTRADICTED,
+    FOUND,
     LEVEL,
     OPEN,
     SUPPORTED,
@@ -32,7 +33,13 @@ from ipt_jax.report.looks.transfer import Transfer
 from ipt_jax.report.reading.kinds import IPT, PT
 from ipt_jax.report.reading.methods import Method, Setting
 from ipt_jax.report.reading.paper import paper_tasks
-from ipt_jax.report.reading.statistics import brown_forsythe, deviation_ratio, holm
+from ipt_jax.report.reading.statistics import (
+    brown_forsythe,
+    detectable_correlation,
+    detectable_ratio,
+    deviation_ratio,
+    holm,
+)
 from ipt_jax.tables import Table
 
 
@@ -127,7 +134,7 @@ def _where_similar(settings: Sequence[Setting]) -> Claim:
         if len(shared) > 2 and np.ptp(gains) > 0 and np.ptp([near[id] for id in shared]) > 0:
             found = scipy.stats.spearmanr([near[id] for id in shared], gains)
             tested.append((_place(setting, pt), float(found.statistic), float(found.pvalue), len(shared)))
-    header = ["Task", "Rank correlation of similarity and gain", "Corrected p", "Examples", "Verdict"]
+    header = ["Task", "Rank correlation of similarity and gain", "Corrected p", FOUND, "Examples", "Verdict"]
     return _correlations(claim, header, tested, "The gain rises with similarity")
 
 
@@ -153,10 +160,11 @@ def _steadier(settings: Sequence[Setting]) -> Claim:
                 f"{np.std(ours, ddof=1):.2f} ({len(ours)} seeds)",
                 "–" if ratio is None else f"{ratio.value:.2f}, {ratio.low:.2f} to {ratio.high:.2f}",
                 p_text(p_value),
+                _found(detectable_ratio(len(theirs), len(ours), LEVEL / len(tested)), 1),
                 verdicts[-1],
             ]
         )
-    header = ["Task", "Deviation of PT", "Deviation of IPT", "Ratio, 95 % interval", "Corrected p", "Verdict"]
+    header = ["Task", "Deviation of PT", "Deviation of IPT", "Ratio, 95 % interval", "Corrected p", FOUND, "Verdict"]
     wider = sum(float(np.std(theirs)) > float(np.std(ours)) for _, theirs, ours, _, _ in tested)
     sentence = (
         f"PT deviates more in {wider} of {_places(tested)}; {_counts(verdicts)}. {_HOLDS} "
@@ -179,7 +187,7 @@ def _unsteady_when_long(settings: Sequence[Setting]) -> Claim:
         if len({rows for rows, _ in points}) > 2 and np.ptp([far for _, far in points]) > 0:
             found = scipy.stats.spearmanr(*zip(*points, strict=True))
             tested.append((setting.title, float(found.statistic), float(found.pvalue), len(points)))
-    header = ["Task", "Rank correlation of rows and distance from the median", "Corrected p", "Runs", "Verdict"]
+    header = ["Task", "Rank correlation of rows and distance from the median", "Corrected p", FOUND, "Runs", "Verdict"]
     return _correlations(claim, header, tested, "The distance rises with the rows")
 
 
@@ -216,9 +224,10 @@ def _correlations(claim: str, header: list[str], tested: Sequence[tuple[str, flo
         return _untested(claim)
     corrected = holm([p_value for _, _, p_value, _ in tested])
     verdicts = [_by_sign(rho, p_value) for (_, rho, _, _), p_value in zip(tested, corrected, strict=True)]
+    found = [_found(detectable_correlation(n, LEVEL / len(tested)), 2) for *_, n in tested]
     rows = [
-        [place, signed(rho, 2), p_text(p_value), f"{n:,}", verdict]
-        for (place, rho, _, n), p_value, verdict in zip(tested, corrected, verdicts, strict=True)
+        [place, signed(rho, 2), p_text(p_value), reach, f"{n:,}", verdict]
+        for (place, rho, _, n), p_value, reach, verdict in zip(tested, corrected, found, verdicts, strict=True)
     ]
     risen = sum(rho > 0 for _, rho, _, _ in tested)
     sentence = f"{rises} in {risen} of {_places(tested)}; {_counts(verdicts)}. {_HOLDS}"
@@ -229,6 +238,10 @@ def _by_sign(value: float, p_value: float) -> str:
     if p_value >= LEVEL or value == 0:
         return OPEN
     return SUPPORTED if value > 0 else CONTRADICTED
+
+
+def _found(reach: float | None, digits: int) -> str:
+    return "nothing" if reach is None else f"{reach:.{digits}f}"
 
 
 def _place(setting: Setting, pt: Method) -> str:

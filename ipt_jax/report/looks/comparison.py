@@ -18,6 +18,7 @@ from ipt_jax.report.reading.statistics import (
 )
 
 SUPPORTED, CONTRADICTED, OPEN = "supported", "contradicted", "open"
+FOUND = "Could have found"  # the head of the smallest true effect that four of five such studies find
 LEVEL = 0.05  # of p-values that are corrected for their number
 MOST = 100.0  # points: no two scores are farther apart
 
@@ -106,7 +107,7 @@ def verdict(comparison: Comparison, p_value: float | None) -> str:
 
 def compared_header(ours: str, theirs: str) -> list[str]:
     """The heads over `compared_cells`."""
-    return [ours, theirs, "Difference, 95 % interval", "Per example", "Corrected p", "Could have found", "Examples"]
+    return [ours, theirs, "Difference, 95 % interval", "Per example", "Corrected p", FOUND, "Examples"]
 
 
 def compared_cells(judged: Judged) -> list[str]:

@@ -29,6 +29,16 @@ def test_every_claim_has_a_verdict_of_its_own(found):
     assert len(transfer.evidence.rows) == 6
 
 
+def test_a_claim_says_what_its_test_could_have_found(tmp_path):
+    few, many = (
+        claims(collect([make_study(tmp_path / str(seeds), examples=20, seeds=seeds)]).settings, ()) for seeds in (3, 15)
+    )
+    reach = [claim[2].evidence.rows[0][claim[2].evidence.header.index("Could have found")] for claim in (few, many)]
+    assert reach[0] == "nothing" and 1 < float(reach[1]) < 20
+    similar = few[1].evidence
+    assert 0.3 < float(similar.rows[0][similar.header.index("Could have found")]) < 1
+
+
 def test_claims_are_contradicted_by_data_that_say_the_opposite(tmp_path):
     settings = collect([make_study(tmp_path / "opposite", gain=-30.0, examples=20, seeds=3)]).settings
     similar = claims(settings, ())[1]

@@ -6,8 +6,16 @@ so for every method, and a seed moves all examples of its run a little, or not a
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from ipt_jax.report.reading.statistics import approximate_randomisation, brown_forsythe, effect, holm
+from ipt_jax.report.reading.statistics import (
+    approximate_randomisation,
+    brown_forsythe,
+    detectable_correlation,
+    detectable_ratio,
+    effect,
+    holm,
+)
 
 LEVEL = 0.05
 
@@ -111,6 +119,29 @@ def test_deviations_that_do_not_differ_are_told_apart_no_more_often_than_the_lev
     draw = np.random.default_rng(3)
     values = draw.normal(size=(1000, 2, seeds))
     assert np.mean([brown_forsythe(*pair) < LEVEL for pair in values]) <= highest(1000)
+
+
+@pytest.mark.parametrize("seeds", [(8, 8), (15, 15), (15, 5)])
+def test_a_ratio_of_deviations_that_could_have_been_found_is_found_in_four_of_five_studies(seeds):
+    draw, reach = np.random.default_rng(5), detectable_ratio(*seeds)
+    found = [brown_forsythe(draw.normal(size=seeds[0]) * reach, draw.normal(size=seeds[1])) < LEVEL for _ in range(800)]
+    assert 0.76 < np.mean(found) < 0.84
+
+
+def test_five_seeds_find_no_ratio_of_deviations_and_more_seeds_find_smaller_ones():
+    assert detectable_ratio(3, 3) is None and detectable_ratio(5, 5) is None
+    reach = [detectable_ratio(n, n) for n in (8, 10, 15, 40)]
+    assert sorted(reach, reverse=True) == reach and reach[-1] > 1
+    assert detectable_ratio(15, 15, level=0.01) > detectable_ratio(15, 15)
+
+
+@pytest.mark.parametrize("n", [30, 200])
+def test_a_rank_correlation_that_could_have_been_found_is_found_in_four_of_five_studies(n):
+    draw, reach = np.random.default_rng(6), detectable_correlation(n)
+    rho = 2 * np.sin(np.pi / 6 * reach)  # of normal values whose ranks correlate so
+    pairs = [draw.multivariate_normal([0, 0], [[1, rho], [rho, 1]], size=n).T for _ in range(600)]
+    assert 0.75 < np.mean([scipy.stats.spearmanr(*pair).pvalue < LEVEL for pair in pairs]) < 0.85
+    assert detectable_correlation(3) is None
 
 
 def test_of_five_tests_that_are_made_together_any_finding_is_as_rare_as_the_level_says():
