@@ -7,6 +7,7 @@ works the others wait on a pipe. Sides share inputs and weights through files in
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import importlib.metadata
@@ -296,6 +297,10 @@ def load_ours(folder: Path, dtype: str, attention: str = "xla") -> tuple[Any, An
     from ipt_jax.models.loading import HF_FAMILIES
     from ipt_jax.models.weights import fill
 
+    with contextlib.suppress(ModuleNotFoundError):  # the package as it was before it had this
+        from ipt_jax.runtime.host_memory import return_what_compiling_frees
+
+        return_what_compiling_frees()  # as `models.loading.load` does
     fields = read_json(folder / "config.json")
     family = HF_FAMILIES[fields["model_type"]]
     config = family.config_from_hf(fields)

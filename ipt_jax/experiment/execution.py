@@ -24,7 +24,7 @@ from ipt_jax.experiment.population import Member, arrange, describe_training, to
 from ipt_jax.experiment.run import Run
 from ipt_jax.models import loading
 from ipt_jax.rows.preparation import Preparer
-from ipt_jax.runtime import device_memory, large_pages, mesh, processes
+from ipt_jax.runtime import device_memory, host_memory, mesh, processes
 from ipt_jax.runtime.accelerators import describe_devices
 from ipt_jax.runtime.caches import cache_dir, enable_compilation_cache
 from ipt_jax.tasks import task_of
@@ -142,7 +142,7 @@ class Execution:
         processes.check_same(f"weights of {model.source}", lm.fingerprint)
         commit = f" at commit {lm.revision}" if lm.revision else ""
         _log.info("loaded %s%s: %s on %s", lm.name, commit, lm.dtype, describe_devices())
-        if said := large_pages.advice():
+        if said := host_memory.advice():
             _log.info("%s", said)
         return lm
 

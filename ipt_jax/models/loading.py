@@ -25,6 +25,7 @@ from ipt_jax.models.files.hf_folder import WeightsFolder, read_json
 from ipt_jax.models.files.locate import KNOWN_FILES, PACKAGES, commit_of, locate
 from ipt_jax.models.sharding import sharding, spread_heads
 from ipt_jax.models.weights import fill, places, with_repeated_heads, with_the_files_head
+from ipt_jax.runtime.host_memory import return_what_compiling_frees
 
 _log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ def load(
     Raises:
       InputError: for weights that are missing, truncated, altered or of an unsupported kind, with the fix.
     """
+    return_what_compiling_frees()
     return _load(source, dtype, revision, attention, mesh, weights=True)
 
 

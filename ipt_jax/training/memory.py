@@ -16,6 +16,7 @@ from ipt_jax.models.decoder import FrozenDecoder
 from ipt_jax.models.sharding import part_of
 from ipt_jax.runtime.mesh import Spread
 from ipt_jax.runtime.shapes import few_shapes
+from ipt_jax.training.losses import members_at_once
 from ipt_jax.training.word_blocks import block_words
 
 # Arrays alive at once while a layer's gradient is computed: of its attention scores (blocks on and below the diagonal),
@@ -61,13 +62,14 @@ class ModelBytes(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class StepShape:
-    """What runs at once on one device.
+    """What a step has on one device.
 
     Attributes:
       members, rows: prompts, and rows of each.
       length: tokens of a row.
       targets: rows of a row that reach the output projection.
       prompt_rows: of one member's prompt, which runs once for all its rows.
+      at_once: members whose rows run as one batch, see `losses.members_at_once`; the others wait.
     """
 
     members: int
@@ -75,6 +77,7 @@ class StepShape:
     length: int
     targets: int
     prompt_rows: int
+    at_once: int
 
 
 def training_step(
@@ -93,7 +96,7 @@ def training_step(
       rematerialisation: see `models.rematerialisation`.
       fused_attention: whether scores never exist as a whole.
     """
-    members, rows, length = shape.members, shape.rows, shape.length
+    members, rows, length = shape.at_once, shape.rows, shape.length
     weights, itemsize = model
     outputs = members * rows * shape.targets
     tokens = members * (rows * length + shape.prompt_rows) * itemsize
@@ -112,7 +115,7 @@ def training_step(
     at_head = words * (_LOGITS * 4 * outputs + config.embed_dim * itemsize)
     # The last layer runs for target rows only, and nothing of it is kept.
     saved = (config.num_layers - 1) * tokens * kept
-    return Estimate(weights, members * _STATE * adapter_bytes, saved, max(in_layer, at_head))
+    return Estimate(weights, shape.members * _STATE * adapter_bytes, saved, max(in_layer, at_head))
 
 
 def step_estimate(
@@ -138,7 +141,7 @@ def step_estimate(
     rows = math.ceil(training.batch_size / training.accumulate / spread.data)
     return training_step(
         part_of(config, spread.model),
-        StepShape(members, rows, tokens, targets, prompt_rows),
+        StepShape(members, rows, tokens, targets, prompt_rows, members_at_once(members, rows * tokens + prompt_rows)),
         model,
         adapter_bytes=4 * kind_of(settings).numbers(settings, config),
         rematerialisation=policy,

@@ -12,6 +12,7 @@ from ipt_jax.models.loading import HF_FAMILIES
 from ipt_jax.rows.batching import Batch
 from ipt_jax.runtime import device_memory
 from ipt_jax.training import memory
+from ipt_jax.training.losses import members_at_once
 from ipt_jax.training.recipe import Recipe
 from ipt_jax.training.step import Trainer
 
@@ -65,7 +66,9 @@ def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
     decoder, shapes = FrozenDecoder.abstract(config, jnp.float32)
     estimate = memory.training_step(
         config,
-        memory.StepShape(members, rows, tokens, targets, prompt_rows),
+        memory.StepShape(
+            members, rows, tokens, targets, prompt_rows, members_at_once(members, rows * tokens + prompt_rows)
+        ),
         memory.ModelBytes(sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(shapes)), itemsize=4),
         adapter_bytes=4 * prompt_rows * config.embed_dim,
         rematerialisation=policy,
@@ -76,7 +79,7 @@ def test_the_estimate_is_near_what_the_compiler_lays_out(case, policy):
 
 def test_what_is_recomputed_or_fused_is_not_held():
     config = HF_FAMILIES["llama"].config_from_hf(hf_config("llama"))
-    shape = memory.StepShape(members=1, rows=8, length=256, targets=32, prompt_rows=8)
+    shape = memory.StepShape(members=1, rows=8, length=256, targets=32, prompt_rows=8, at_once=1)
     size = {"model": memory.ModelBytes(weights=0, itemsize=2), "adapter_bytes": 10}
     none, dots, block = (
         memory.training_step(config, shape, **size, rematerialisation=policy) for policy in ("none", "dots", "block")
